@@ -1,0 +1,166 @@
+//! The command line: one subcommand a file. What a command writes goes through `Out`, so that tests can read it.
+
+mod config;
+mod explain;
+mod fmt;
+mod lint;
+mod reference;
+mod start;
+mod test;
+
+use std::ffi::OsString;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Configuration, Environment, find};
+use crate::lang::diagnostic::render;
+use crate::lang::plan::Plan;
+
+/// Where a command writes.
+#[derive(Debug)]
+pub struct Out {
+    /// Colours may be used.
+    pub colour: bool,
+}
+
+impl Out {
+    /// To standard output. A reader that has gone is no error.
+    pub fn print(&self, text: &str) {
+        let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    }
+
+    /// To standard error.
+    pub fn complain(&self, text: &str) {
+        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    }
+}
+
+/// Decides, request by request, which model of which provider answers, and says why.
+#[derive(Debug, Parser)]
+#[command(name = "router", version, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(flatten)]
+    shared: Shared,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Shared {
+    /// The configuration file.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The rule file, or a folder of rule files.
+    #[arg(long, global = true, value_name = "PATH")]
+    rules: Option<PathBuf>,
+    /// Say what was taken.
+    #[arg(short, long, global = true)]
+    verbose: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say which rule decides a request, and why. Nothing is sent.
+    Explain(explain::Arguments),
+    /// Find every problem of rule files.
+    Lint(lint::Arguments),
+    /// Lay out rule files in one way, comments kept.
+    Fmt(fmt::Arguments),
+    /// Run the tests of rule files.
+    Test(test::Arguments),
+    /// Serve.
+    Start(start::Arguments),
+    /// Show the configuration as it is understood, secrets hidden.
+    Config(config::Arguments),
+    /// Print the reference of the language from its tables.
+    #[command(hide = true)]
+    Reference(reference::Arguments),
+}
+
+/// Why a command could not do its work; the exit code is 2.
+#[derive(Debug)]
+pub struct Failed(pub String);
+
+impl<E: std::error::Error> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// What a command ends with.
+pub type Ended = Result<ExitCode, Failed>;
+
+/// Runs the program.
+pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let environment = Environment::of_process();
+    let out = Out { colour: std::io::stdout().is_terminal() && environment.get("NO_COLOR").is_none() };
+    let parsed = match Arguments::try_parse_from(arguments) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            let help = !error.use_stderr();
+            let text = error.render().to_string();
+            if help { out.print(&text) } else { out.complain(&text) }
+            return ExitCode::from(if help { 0 } else { 2 });
+        }
+    };
+    let shared = &parsed.shared;
+    let ended = match &parsed.command {
+        Command::Explain(arguments) => explain::run(arguments, shared, &environment, &out),
+        Command::Lint(arguments) => lint::run(arguments, shared, &environment, &out),
+        Command::Fmt(arguments) => fmt::run(arguments, shared, &environment, &out),
+        Command::Test(arguments) => test::run(arguments, shared, &environment, &out),
+        Command::Start(arguments) => start::run(arguments, shared, &environment, &out),
+        Command::Config(arguments) => config::run(arguments, shared, &environment, &out),
+        Command::Reference(arguments) => reference::run(arguments, &out),
+    };
+    ended.unwrap_or_else(|failed| {
+        out.complain(&format!("router: {}\n", failed.0));
+        ExitCode::from(2)
+    })
+}
+
+impl Shared {
+    /// The configuration.
+    fn configuration(&self, environment: &Environment, out: &Out) -> Result<Configuration, Failed> {
+        let path = find::configuration(self.config.clone(), environment)?;
+        if self.verbose {
+            let name = path.as_ref().map_or_else(|| "the built-in one".to_owned(), |path| path.display().to_string());
+            out.complain(&format!("configuration: {name}\n"));
+        }
+        Ok(Configuration::load(path, environment)?)
+    }
+
+    /// The rule files that serve.
+    fn rule_files(&self, configuration: &Configuration) -> Result<Vec<PathBuf>, Failed> {
+        match &self.rules {
+            Some(path) if !path.exists() => Err(Failed(format!("{}: there is no such file or folder", path.display()))),
+            Some(path) => Ok(vec![find::program_to_serve(path)?]),
+            None => Ok(configuration.rules.clone()),
+        }
+    }
+
+    /// The plan of the rules that serve; problems are printed, and errors end the command.
+    fn plan(&self, configuration: &Configuration, extra: Option<crate::lang::source::Source>, out: &Out) -> Result<Plan, Failed> {
+        let files = self.rule_files(configuration)?;
+        if self.verbose {
+            let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+            let names = if names.is_empty() { "the built-in default".to_owned() } else { names.join(", ") };
+            out.complain(&format!("rules: {names}\n"));
+        }
+        let (mut roots, reader) = crate::config::rules::roots(&files)?;
+        roots.extend(extra);
+        let (plan, sources, problems) = crate::lang::compile(roots, &reader, &configuration.catalogue);
+        match plan {
+            Some(plan) => Ok(plan),
+            None => {
+                let errors: Vec<_> = problems.into_iter().filter(crate::lang::diagnostic::Diagnostic::is_error).collect();
+                out.complain(&render::human(&sources, &errors, false));
+                Err(Failed("the rules do not compile".to_owned()))
+            }
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! `router reference`: the pages of docs/reference, and the JSON Schema of `explain --json`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::cli::{Ended, Out};
+use crate::tools::{reference, schema};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The folder that the pages are written into; standard output without one.
+    folder: Option<PathBuf>,
+}
+
+pub(super) fn run(arguments: &Arguments, out: &Out) -> Ended {
+    let mut pages = reference::pages();
+    pages.push(("explain.schema.json", format!("{:#}\n", schema::explain())));
+    for (name, text) in pages {
+        match &arguments.folder {
+            Some(folder) => std::fs::write(folder.join(name), text)?,
+            None => out.print(&text),
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

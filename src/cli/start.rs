@@ -1,0 +1,161 @@
+//! `router start`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use tokio::net::TcpListener;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{Ended, Failed, Out, Shared};
+use crate::config::{Configuration, Environment, find, rules};
+use crate::lang::diagnostic::{Diagnostic, render};
+use crate::lang::ir::Setting;
+use crate::proxy::{Active, App, reload, serve};
+use crate::state::clock::Clock;
+
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Arguments {
+    /// The port; 0 takes a free one.
+    #[arg(long)]
+    port: Option<u16>,
+    /// The address to listen on.
+    #[arg(long)]
+    host: Option<String>,
+    /// Answer every request with its own explanation, and call nobody.
+    #[arg(long)]
+    dry_run: bool,
+    /// Serve only these models.
+    #[arg(long, value_delimiter = ',')]
+    models: Vec<String>,
+    /// How much is logged: error, warn, info, debug, trace.
+    #[arg(long)]
+    log_level: Option<String>,
+}
+
+pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environment, out: &Out) -> Ended {
+    let (active, files) = load(arguments, shared, environment).map_err(Failed)?;
+    let level = arguments.log_level.clone().unwrap_or_else(|| active.configuration.log_level.clone());
+    let filter = EnvFilter::try_new(&level).map_err(|_| Failed(format!("`{level}` is not a log level")))?;
+    // A second one is refused, which only tests could notice.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).try_init();
+    let configuration = &active.configuration;
+    let (host, port) = (arguments.host.clone().unwrap_or_else(|| configuration.host.clone()), arguments.port.unwrap_or(configuration.port));
+    if !is_loopback(&host) {
+        let message = format!("`{host}` can be reached by others, and nobody would have to authenticate");
+        return Err(Failed(format!("{message}; listen on 127.0.0.1, and put a proxy that authenticates before it")));
+    }
+    let clock = Clock::of_system(configuration.timezone.as_deref());
+    let banner = banner(&active, arguments.dry_run);
+    let app = App::new(active, clock)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let again = (arguments.clone(), shared.clone(), environment.clone());
+    runtime.block_on(async move {
+        let listener = TcpListener::bind((host.trim_matches(['[', ']']), port)).await;
+        let listener = listener.map_err(|error| Failed(format!("{host}:{port} cannot be listened on: {error}")))?;
+        let address = listener.local_addr()?;
+        out.print(&format!("listening on http://{address}\n{banner}"));
+        let watching = app.clone();
+        let load = move || load(&again.0, &again.1, &again.2);
+        let watch = reload::watch(watching, load, files);
+        tokio::select! {
+            served = serve(app, listener, stop_asked()) => served?,
+            () = watch => {}
+        }
+        Ok::<(), Failed>(())
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// Everything that serves, and the files that it was read of.
+fn load(arguments: &Arguments, shared: &Shared, environment: &Environment) -> Result<(Active, Vec<PathBuf>), String> {
+    let path = find::configuration(shared.config.clone(), environment).map_err(|problem| problem.0)?;
+    let mut configuration = Configuration::load(path, environment).map_err(|problem| problem.0)?;
+    only(&mut configuration, &arguments.models)?;
+    let files = shared.rule_files(&configuration).map_err(|failed| failed.0)?;
+    let (roots, reader) = rules::roots(&files).map_err(|problem| problem.0)?;
+    let (plan, sources, problems) = crate::lang::compile(roots, &reader, &configuration.catalogue);
+    let Some(plan) = plan else {
+        let errors: Vec<Diagnostic> = problems.into_iter().filter(Diagnostic::is_error).collect();
+        return Err(format!("the rules do not compile\n{}", render::human(&sources, &errors, false)));
+    };
+    if plan.program.default.is_none() {
+        return Err("the rules have no default".to_owned());
+    }
+    let on_disk = sources.0.iter().map(|source| PathBuf::from(&source.name)).filter(|path| path.is_file());
+    let watched = on_disk.chain(configuration.path.clone()).collect();
+    let dry_run = arguments.dry_run || configuration.is_without_keys();
+    Ok((Active { configuration, plan, dry_run }, watched))
+}
+
+/// Keeps only some models.
+fn only(configuration: &mut Configuration, models: &[String]) -> Result<(), String> {
+    if models.is_empty() {
+        return Ok(());
+    }
+    let catalogue = &configuration.catalogue;
+    let mut kept = Vec::new();
+    for name in models {
+        let id = catalogue.find_asked(name.trim()).ok_or_else(|| {
+            let near = catalogue.nearest(name).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            format!("--models: no provider has a model `{name}`{near}")
+        })?;
+        kept.push(catalogue.card(id).clone());
+    }
+    let mut smaller = crate::lang::catalogue::Catalogue::new(kept, catalogue.providers.clone(), catalogue.order.clone(), catalogue.configured);
+    std::mem::swap(std::sync::Arc::make_mut(&mut configuration.catalogue), &mut smaller);
+    Ok(())
+}
+
+/// What a newcomer should know.
+fn banner(active: &Active, asked: bool) -> String {
+    let mut text = String::new();
+    if active.dry_run && !asked {
+        text.push_str("no provider key is set, so that every request is answered with its own explanation;\n");
+        text.push_str("set ANTHROPIC_API_KEY, OPENAI_API_KEY or another, or write a router.json, and start again\n");
+    }
+    for name in not_carried_out(active) {
+        text.push_str(&format!("warning: the rules use `{name}`, which this version reads and does not carry out\n"));
+    }
+    text
+}
+
+/// Actions that are understood and not carried out yet.
+fn not_carried_out(active: &Active) -> Vec<&'static str> {
+    let program = &active.plan.program;
+    let rules = program.rules.iter().chain(&program.adjusts).chain(program.default.as_ref());
+    let mut names: Vec<&'static str> = rules
+        .flat_map(|rule| &rule.settings)
+        .filter_map(|(setting, _)| match setting {
+            Setting::CacheFor(_) => Some("cache"),
+            Setting::Mirror(_) => Some("mirror"),
+            Setting::Transform(_) => Some("transform"),
+            _ => None,
+        })
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Done when somebody asks the program to stop.
+async fn stop_asked() {
+    let interrupted = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        let mut terminated = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(terminated) => terminated,
+            Err(_) => return,
+        };
+        tokio::select! {
+            _ = interrupted => {}
+            _ = terminated.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = interrupted.await;
+}

@@ -1,0 +1,152 @@
+//! The configuration: what there is. Its types, where it is found, and the only reader of the environment.
+
+pub mod catalogue;
+pub mod file;
+pub mod find;
+mod jsonc;
+pub mod providers;
+pub mod rules;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::config::file::File;
+use crate::config::providers::Provider;
+use crate::lang::catalogue::Catalogue;
+
+/// A text that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for the call that needs it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+/// The environment, taken once.
+#[derive(Debug, Clone, Default)]
+pub struct Environment(BTreeMap<String, Secret>);
+
+impl Environment {
+    /// Of this process.
+    #[expect(clippy::disallowed_methods, reason = "this is the reader of the environment")]
+    pub fn of_process() -> Self {
+        let vars = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Self(vars.map(|(name, value)| (name, Secret(value))).collect())
+    }
+
+    /// A variable that is set and not empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(Secret::reveal).filter(|value| !value.is_empty())
+    }
+
+    /// With a variable, for tests.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.0.insert(name.to_owned(), Secret::new(value));
+        self
+    }
+}
+
+/// The configuration as it is used.
+#[derive(Debug, Clone)]
+pub struct Configuration {
+    /// The file that it was read of; none for the built-in one.
+    pub path: Option<PathBuf>,
+    /// Where the router listens.
+    pub host: String,
+    /// The port; 0 takes a free one.
+    pub port: u16,
+    /// `error`, `warn`, `info`, `debug`, `trace`.
+    pub log_level: String,
+    /// Browsers of other origins may call.
+    pub cors: bool,
+    /// Everybody who can be called.
+    pub providers: Vec<Provider>,
+    /// Every model that can be routed to.
+    pub catalogue: Arc<Catalogue>,
+    /// The rule files that it names.
+    pub rules: Vec<PathBuf>,
+    /// The time zone of `time`, `weekday`, `date` and budgets; none is the system's.
+    pub timezone: Option<String>,
+}
+
+/// What is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem(pub String);
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+/// The port when nothing else is said.
+pub const PORT: u16 = 8080;
+
+impl Configuration {
+    /// Reads the configuration that was found, or the built-in one.
+    pub fn load(path: Option<PathBuf>, environment: &Environment) -> Result<Self, Problem> {
+        let file = match &path {
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|error| Problem(format!("{}: {error}", path.display())))?;
+                file::parse(&text, &path.display().to_string())?
+            }
+            None => File::default(),
+        };
+        Self::of(file, path, environment)
+    }
+
+    fn of(file: File, path: Option<PathBuf>, environment: &Environment) -> Result<Self, Problem> {
+        let router = file.router.clone().unwrap_or_default();
+        let port = match (router.port, environment.get("ROUTER_PORT")) {
+            (_, Some(port)) => port.parse().map_err(|_| Problem(format!("ROUTER_PORT: `{port}` is not a port")))?,
+            (Some(port), None) => port,
+            (None, None) => PORT,
+        };
+        let folder = path.as_ref().and_then(|path| path.parent().map(PathBuf::from)).unwrap_or_default();
+        let rules = file.rules.iter().flatten().map(|rule| folder.join(rule)).collect();
+        if let Some(zone) = &file.timezone {
+            jiff::tz::TimeZone::get(zone).map_err(|_| Problem(format!("timezone: `{zone}` is not a time zone")))?;
+        }
+        let (providers, catalogue) = providers::resolve(&file, path.is_some(), environment)?;
+        Ok(Self {
+            path,
+            host: router.host.unwrap_or_else(|| "127.0.0.1".to_owned()),
+            port,
+            log_level: router.log_level.unwrap_or_else(|| "info".to_owned()),
+            cors: router.enable_cors.unwrap_or(false),
+            providers,
+            catalogue: Arc::new(catalogue),
+            rules,
+            timezone: file.timezone,
+        })
+    }
+
+    /// A provider, by its name.
+    pub fn provider(&self, name: &str) -> Option<&Provider> {
+        self.providers.iter().find(|provider| provider.name == name)
+    }
+
+    /// Whether there is nobody to call: no key is set, and no configuration names a provider that needs none.
+    pub fn is_without_keys(&self) -> bool {
+        !self.providers.iter().any(|provider| provider.is_ready() && !provider.is_implied)
+    }
+}

@@ -1,0 +1,212 @@
+//! Who can be called: the table of well-known providers, and what a configuration makes of it.
+
+use std::collections::BTreeMap;
+
+use crate::config::catalogue::{built_in, card};
+use crate::config::file::{File, ModelEntry, ProviderEntry};
+use crate::config::{Environment, Problem, Secret};
+use crate::lang::catalogue::{Card, Catalogue};
+
+/// How a provider is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Anthropic Messages.
+    Anthropic,
+    /// OpenAI chat completions, of OpenAI itself.
+    OpenAi,
+    /// OpenAI chat completions, of others.
+    OpenAiCompatible,
+    /// Nobody: the answer is the explanation.
+    Echo,
+}
+
+/// As a configuration writes them.
+const KINDS: &[(&str, Kind)] = &[
+    ("anthropic", Kind::Anthropic),
+    ("openai", Kind::OpenAi),
+    ("openai-compatible", Kind::OpenAiCompatible),
+    ("echo", Kind::Echo),
+];
+
+/// One row of the table of well-known providers.
+struct Known {
+    name: &'static str,
+    /// Other names for it.
+    aliases: &'static [&'static str],
+    kind: Kind,
+    base_url: &'static str,
+    /// The variables that hold its key; none when it needs none.
+    keys: &'static [&'static str],
+}
+
+const KNOWN: &[Known] = &[
+    Known { name: "anthropic", aliases: &[], kind: Kind::Anthropic, base_url: "https://api.anthropic.com", keys: &["ANTHROPIC_API_KEY"] },
+    Known { name: "openai", aliases: &[], kind: Kind::OpenAi, base_url: "https://api.openai.com/v1", keys: &["OPENAI_API_KEY"] },
+    Known {
+        name: "gemini",
+        aliases: &["google"],
+        kind: Kind::OpenAiCompatible,
+        base_url: "https://generativelanguage.googleapis.com/v1beta/openai",
+        keys: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+    },
+    Known { name: "ollama", aliases: &["local"], kind: Kind::OpenAiCompatible, base_url: "http://localhost:11434/v1", keys: &[] },
+    Known { name: "openrouter", aliases: &[], kind: Kind::OpenAiCompatible, base_url: "https://openrouter.ai/api/v1", keys: &["OPENROUTER_API_KEY"] },
+    Known { name: "groq", aliases: &[], kind: Kind::OpenAiCompatible, base_url: "https://api.groq.com/openai/v1", keys: &["GROQ_API_KEY"] },
+    Known { name: "deepseek", aliases: &[], kind: Kind::OpenAiCompatible, base_url: "https://api.deepseek.com", keys: &["DEEPSEEK_API_KEY"] },
+    Known { name: "echo", aliases: &[], kind: Kind::Echo, base_url: "", keys: &[] },
+];
+
+/// Somebody who can be called.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    /// Its name.
+    pub name: String,
+    /// How it is spoken to.
+    pub kind: Kind,
+    /// Where, without a slash at its end.
+    pub base_url: String,
+    /// Its key, where one is set.
+    pub key: Option<Secret>,
+    /// Why it cannot be called, if it cannot.
+    pub not_ready: Option<String>,
+    /// Nobody configured it and it needs no key, so that it may well not be there.
+    pub is_implied: bool,
+    /// More headers of each call.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Provider {
+    /// Whether it can be called.
+    pub fn is_ready(&self) -> bool {
+        self.not_ready.is_none()
+    }
+}
+
+/// Every provider and every model of a configuration.
+pub(super) fn resolve(file: &File, configured: bool, environment: &Environment) -> Result<(Vec<Provider>, Catalogue), Problem> {
+    let entries = entries(file)?;
+    let mut models: Vec<Card> = built_in();
+    let mut providers = Vec::new();
+    for known in KNOWN {
+        let entry = entries.get(known.name).cloned();
+        providers.push(provider(known.name, Some(known), entry, environment)?);
+    }
+    for (name, entry) in &entries {
+        if !KNOWN.iter().any(|known| known.name == name) {
+            providers.push(provider(name, None, Some(entry.clone()), environment)?);
+        }
+        for (model, written) in entry.models.iter().flatten() {
+            let base = models.iter().find(|card| card.provider == *name && card.name == *model).cloned();
+            models.push(card(name, model, written, base.as_ref())?);
+        }
+    }
+    let names = providers.iter().map(|provider| provider.name.clone()).collect();
+    let order: Vec<String> = file.provider_order.iter().flatten().map(|name| canonical(name).to_owned()).collect();
+    for name in &order {
+        if !providers.iter().any(|provider| provider.name == *name) {
+            return Err(Problem(format!("providerOrder: no provider is called `{name}`")));
+        }
+    }
+    Ok((providers, Catalogue::new(models, names, order, configured)))
+}
+
+/// The name that a provider goes by in rules: `google` is `gemini`, `local` is `ollama`.
+fn canonical(name: &str) -> &str {
+    KNOWN.iter().find(|known| known.aliases.contains(&name)).map_or(name, |known| known.name)
+}
+
+/// The entries of all sections, by the providers' names.
+fn entries(file: &File) -> Result<BTreeMap<String, ProviderEntry>, Problem> {
+    let mut entries: BTreeMap<String, ProviderEntry> = BTreeMap::new();
+    let sections = [("anthropic", &file.anthropic), ("openai", &file.openai), ("google", &file.google), ("local", &file.local), ("openrouter", &file.openrouter)];
+    let sections = sections.into_iter().filter_map(|(name, entry)| entry.clone().map(|entry| (name.to_owned(), entry)));
+    for (name, entry) in sections.chain(file.providers.clone().unwrap_or_default()) {
+        let name = canonical(&name).to_owned();
+        if entries.insert(name.clone(), entry).is_some() {
+            return Err(Problem(format!("the provider `{name}` is configured twice")));
+        }
+    }
+    for (name, model) in file.models.iter().flatten() {
+        let entry = entries.entry(canonical(&model.provider).to_owned()).or_default();
+        entry.api_key = entry.api_key.take().or_else(|| model.api_key.clone());
+        entry.base_url = entry.base_url.take().or_else(|| model.endpoint.as_deref().map(base_of));
+        entry.models.get_or_insert_default().entry(name.clone()).or_insert_with(ModelEntry::default);
+    }
+    Ok(entries)
+}
+
+/// An endpoint without the path of the API.
+fn base_of(endpoint: &str) -> String {
+    let tails = ["/v1/messages", "/chat/completions", "/messages", "/models"];
+    let tail = tails.iter().find_map(|tail| endpoint.strip_suffix(tail));
+    tail.unwrap_or(endpoint).to_owned()
+}
+
+fn provider(name: &str, known: Option<&Known>, entry: Option<ProviderEntry>, environment: &Environment) -> Result<Provider, Problem> {
+    let is_implied = entry.is_none() && known.is_some_and(|known| known.keys.is_empty());
+    let entry = entry.unwrap_or_default();
+    let kind = match (&entry.kind, known) {
+        (Some(word), _) => KINDS.iter().find(|(known, _)| known == word).map(|(_, kind)| *kind).ok_or_else(|| {
+            let kinds: Vec<&str> = KINDS.iter().map(|(word, _)| *word).collect();
+            Problem(format!("providers.{name}.kind: `{word}` is none of {}", kinds.join(", ")))
+        })?,
+        (None, Some(known)) => known.kind,
+        (None, None) => Kind::OpenAiCompatible,
+    };
+    let base_url = match (&entry.base_url, known) {
+        (Some(url), _) => filled(url, environment).map_err(|missing| Problem(format!("providers.{name}.baseUrl: {missing} is not set")))?,
+        (None, Some(known)) => known.base_url.to_owned(),
+        (None, None) => return Err(Problem(format!("providers.{name}: `baseUrl` is missing"))),
+    };
+    let base_url = base_url.trim_end_matches('/').to_owned();
+    let is_url = base_url.starts_with("http://") || base_url.starts_with("https://");
+    if kind != Kind::Echo && !is_url {
+        return Err(Problem(format!("providers.{name}.baseUrl: `{base_url}` does not begin with http:// or https://")));
+    }
+    let (key, not_ready) = key_of(&entry, known, environment);
+    let mut headers = Vec::new();
+    for (header, value) in entry.headers.iter().flatten() {
+        let value = filled(value, environment).map_err(|missing| Problem(format!("providers.{name}.headers.{header}: {missing} is not set")))?;
+        headers.push((header.to_ascii_lowercase(), value));
+    }
+    Ok(Provider { name: name.to_owned(), kind, base_url, key, not_ready, is_implied, headers })
+}
+
+/// A provider's key, or why there is none.
+fn key_of(entry: &ProviderEntry, known: Option<&Known>, environment: &Environment) -> (Option<Secret>, Option<String>) {
+    if let Some(written) = &entry.api_key {
+        return match filled(written, environment) {
+            Ok(key) => (Some(Secret::new(key)), None),
+            Err(missing) => (None, Some(format!("{missing} is not set"))),
+        };
+    }
+    let Some(known) = known.filter(|known| !known.keys.is_empty()) else { return (None, None) };
+    match known.keys.iter().find_map(|name| environment.get(name)) {
+        Some(key) => (Some(Secret::new(key)), None),
+        // A provider of one's own at another address may well need no key.
+        None if entry.base_url.is_some() => (None, None),
+        None => (None, Some(format!("{} is not set", known.keys[0]))),
+    }
+}
+
+/// A text with `${NAME}` and `${NAME:-default}` filled in; the name of a variable that is missing.
+fn filled(text: &str, environment: &Environment) -> Result<String, String> {
+    let mut made = String::new();
+    let mut rest = text;
+    while let Some((before, tail)) = rest.split_once("${") {
+        made.push_str(before);
+        let Some((inside, after)) = tail.split_once('}') else {
+            made.push_str("${");
+            rest = tail;
+            continue;
+        };
+        let (name, default) = inside.split_once(":-").map_or((inside, None), |(name, default)| (name, Some(default)));
+        match environment.get(name).or(default) {
+            Some(value) => made.push_str(value),
+            None => return Err(name.to_owned()),
+        }
+        rest = after;
+    }
+    made.push_str(rest);
+    Ok(made)
+}

@@ -1,0 +1,61 @@
+//! Rule files read for the compiler, which does no reading itself.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use crate::config::Problem;
+use crate::lang::ir::load::Reader;
+use crate::lang::source::Source;
+use crate::lang::syntax::SOURCE_BYTES_MAX;
+
+/// The rule set that serves when nobody names one.
+pub const DEFAULT: &str = include_str!("../../rules/default.route");
+/// How messages name it.
+pub const DEFAULT_NAME: &str = "rules/default.route";
+
+/// Reads the files that a program uses, below the folder of the one that it starts from.
+#[derive(Debug)]
+pub struct Folder(pub PathBuf);
+
+impl Reader for Folder {
+    fn read(&self, path: &str) -> Result<String, String> {
+        let full = self.0.join(path);
+        let real = full.canonicalize().map_err(|error| error.to_string())?;
+        let root = if self.0.as_os_str().is_empty() { Path::new(".") } else { &self.0 };
+        let root = root.canonicalize().map_err(|error| error.to_string())?;
+        if !real.starts_with(&root) {
+            return Err("it is outside of the program's folder".to_owned());
+        }
+        text_of(&full)
+    }
+
+    fn show(&self, path: &str) -> String {
+        self.0.join(path).display().to_string()
+    }
+}
+
+/// The text of a rule file, read up to a little more than what is allowed.
+pub fn text_of(path: &Path) -> Result<String, String> {
+    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    let limit = SOURCE_BYTES_MAX as u64 + 1;
+    file.take(limit).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    String::from_utf8(bytes).map_err(|error| {
+        // A file that is cut at the limit may be cut in a character; it is too large all the same.
+        if error.as_bytes().len() as u64 == limit { "the file is too large".to_owned() } else { format!("it is not UTF-8 at byte {}", error.utf8_error().valid_up_to()) }
+    })
+}
+
+/// The root texts of a program, and how the files that they use are read.
+pub fn roots(paths: &[PathBuf]) -> Result<(Vec<Source>, Folder), Problem> {
+    if paths.is_empty() {
+        return Ok((vec![Source::new(DEFAULT_NAME, DEFAULT)], Folder(PathBuf::from("."))));
+    }
+    let mut roots = Vec::with_capacity(paths.len());
+    for path in paths {
+        let text = text_of(path).map_err(|why| Problem(format!("{}: {why}", path.display())))?;
+        roots.push(Source::new(path.display().to_string(), text));
+    }
+    let folder = paths[0].parent().map(Path::to_path_buf).unwrap_or_default();
+    Ok((roots, Folder(folder)))
+}

@@ -1,0 +1,174 @@
+//! The models that can be routed to, as the configuration and the built-in data file name them. Here it is only a value:
+//! names, windows, prices, abilities.
+
+use std::collections::HashMap;
+
+/// A model, by its place in the catalogue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ModelId(pub u32);
+
+/// The vocabulary that a model's tokens are counted with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Vocabulary {
+    /// OpenAI's, since gpt-4o.
+    O200k,
+    /// OpenAI's, of gpt-4 and gpt-3.5.
+    Cl100k,
+}
+
+/// How a model's tokens are counted: exactly for OpenAI's, estimated for those of other makers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tokenizer {
+    /// What is counted.
+    pub vocabulary: Vocabulary,
+    /// What the count is multiplied by, in hundredths; more than 100 for an estimate, so that it errs high.
+    pub factor_percent: u32,
+}
+
+/// Prices in nano-dollars per thousand tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Prices {
+    /// Input that no cache holds.
+    pub input: i64,
+    /// Output, reasoning with it.
+    pub output: i64,
+    /// Input that the provider's cache holds.
+    pub cache_read: i64,
+    /// Input that is written to it.
+    pub cache_write: i64,
+}
+
+/// A model as a provider serves it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Card {
+    /// The name that the provider knows it by.
+    pub name: String,
+    /// Who serves it.
+    pub provider: String,
+    /// Other names for it.
+    pub aliases: Vec<String>,
+    /// Input and output together, in tokens.
+    pub window: u64,
+    /// The longest answer, in tokens.
+    pub output_max: u64,
+    /// None where the price is not known.
+    pub prices: Option<Prices>,
+    /// It sees images.
+    pub images: bool,
+    /// It calls tools.
+    pub tools: bool,
+    /// It has extended thinking.
+    pub thinking: bool,
+    /// It reads documents.
+    pub documents: bool,
+    /// It reasons before it answers, and takes no temperature.
+    pub reasoning: bool,
+    /// How its tokens are counted.
+    pub tokenizer: Tokenizer,
+}
+
+impl Card {
+    /// `provider/model`.
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.provider, self.name)
+    }
+}
+
+/// What a name stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// One model.
+    One(ModelId),
+    /// Several providers carry it, and nothing says which is first.
+    Several(Vec<ModelId>),
+    /// Nothing.
+    None,
+}
+
+/// All models, and the order of their providers.
+#[derive(Debug, Clone, Default)]
+pub struct Catalogue {
+    /// Every model.
+    pub models: Vec<Card>,
+    /// Every provider that is known, also those without models.
+    pub providers: Vec<String>,
+    /// Which provider is first where a plain name stands for several.
+    pub order: Vec<String>,
+    /// A configuration was found, so that an unknown name is an error.
+    pub configured: bool,
+    names: HashMap<String, Vec<ModelId>>,
+}
+
+impl Catalogue {
+    /// A catalogue of these models. A later card of the same provider and name wins.
+    pub fn new(models: Vec<Card>, providers: Vec<String>, order: Vec<String>, configured: bool) -> Self {
+        let mut kept: Vec<Card> = Vec::with_capacity(models.len());
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for card in models {
+            match places.get(&card.full_name()) {
+                Some(at) => kept[*at] = card,
+                None => {
+                    places.insert(card.full_name(), kept.len());
+                    kept.push(card);
+                }
+            }
+        }
+        let mut names: HashMap<String, Vec<ModelId>> = HashMap::new();
+        for (index, card) in (0u32..).zip(&kept) {
+            for name in std::iter::once(&card.name).chain(&card.aliases) {
+                for name in [name.to_lowercase(), format!("{}/{}", card.provider, name).to_lowercase()] {
+                    let ids = names.entry(name).or_default();
+                    if !ids.contains(&ModelId(index)) {
+                        ids.push(ModelId(index));
+                    }
+                }
+            }
+        }
+        Self { models: kept, providers, order, configured, names }
+    }
+
+    /// The card of a model.
+    pub fn card(&self, id: ModelId) -> &Card {
+        &self.models[id.0 as usize]
+    }
+
+    /// What a name stands for: a plain name, an alias, or `provider/model`. Case is folded.
+    pub fn find(&self, name: &str) -> Found {
+        let Some(ids) = self.names.get(&name.to_lowercase()) else { return Found::None };
+        let provider = name.split_once('/').map(|(provider, _)| provider).filter(|first| self.providers.iter().any(|known| known == first));
+        let ids: Vec<ModelId> = ids.iter().copied().filter(|id| provider.is_none_or(|provider| self.card(*id).provider == provider)).collect();
+        match ids.as_slice() {
+            [] => Found::None,
+            [one] => Found::One(*one),
+            several => {
+                let rank = |id: &ModelId| self.order.iter().position(|name| *name == self.card(*id).provider);
+                match several.iter().filter(|id| rank(id).is_some()).min_by_key(|id| rank(id)) {
+                    Some(first) => Found::One(*first),
+                    None => Found::Several(several.to_vec()),
+                }
+            }
+        }
+    }
+
+    /// What a client means by the name that it sends: also with a date at its end (`-20250929`), a window in brackets
+    /// (`[1m]`), or a comma for the slash (`openai,gpt-4o`).
+    pub fn find_asked(&self, name: &str) -> Option<ModelId> {
+        let name = name.split('[').next().unwrap_or(name).trim();
+        let slashed = name.replacen(',', "/", 1);
+        let undated = slashed
+            .rsplit_once('-')
+            .filter(|(_, date)| date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit()))
+            .map(|(front, _)| front.to_owned());
+        [Some(slashed), undated].into_iter().flatten().find_map(|name| match self.find(&name) {
+            Found::One(id) => Some(id),
+            Found::Several(ids) => ids.first().copied(),
+            Found::None => None,
+        })
+    }
+
+    /// The known name that is nearest to one that is not known.
+    pub fn nearest(&self, name: &str) -> Option<&str> {
+        let plain = self.models.iter().map(|card| card.name.as_str());
+        crate::lang::schema::suggest::nearest(name, plain)
+    }
+}

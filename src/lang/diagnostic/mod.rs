@@ -1,0 +1,131 @@
+//! What is wrong with a policy, as data: a code, a place, a sentence, a way out.
+//! Diagnostics are collected and never thrown; `render` words them for people.
+
+pub mod codes;
+pub mod render;
+
+use crate::lang::source::Span;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The program works; its author should look.
+    Warning,
+    /// The program is refused.
+    Error,
+}
+
+impl Severity {
+    /// `error` or `warning`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// One row of the table of codes: what a kind of diagnostic means.
+#[derive(Debug)]
+pub struct Code {
+    /// `E1xx` syntax, `E2xx` names and types, `E3xx` limits, `W4xx` lints. Never reused.
+    pub id: &'static str,
+    /// The name in words, as in `allow(...)` and reports.
+    pub name: &'static str,
+    /// How bad it is unless the place says otherwise.
+    pub severity: Severity,
+    /// What it means and why it matters.
+    pub doc: &'static str,
+    /// A program that has the mistake.
+    pub bad: &'static str,
+    /// The program as it should be.
+    pub good: &'static str,
+}
+
+/// A second place that a diagnostic speaks of.
+#[derive(Debug, Clone)]
+pub struct Related {
+    /// Where.
+    pub span: Span,
+    /// What about it.
+    pub message: String,
+}
+
+/// One problem.
+#[derive(Debug, Clone)]
+pub struct Diagnostic {
+    /// Its row in the table of codes.
+    pub code: &'static Code,
+    /// Error or warning: the code's, or a softer one.
+    pub severity: Severity,
+    /// The words that are wrong.
+    pub span: Span,
+    /// What is wrong with them.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// Other places that it speaks of.
+    pub related: Vec<Related>,
+    /// A replacement for the words that cannot change a decision.
+    pub fix: Option<String>,
+}
+
+impl Diagnostic {
+    /// A problem of a kind, at a place.
+    pub fn new(code: &'static Code, span: Span, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            severity: code.severity,
+            span,
+            message: message.into(),
+            help: None,
+            related: Vec::new(),
+            fix: None,
+        }
+    }
+
+    /// With a help line: an action.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// With a help line, where there is one.
+    #[must_use]
+    pub fn maybe_help(mut self, help: Option<String>) -> Self {
+        self.help = help.or(self.help);
+        self
+    }
+
+    /// With a second place.
+    #[must_use]
+    pub fn related(mut self, span: Span, message: impl Into<String>) -> Self {
+        self.related.push(Related { span, message: message.into() });
+        self
+    }
+
+    /// With a replacement that cannot change a decision.
+    #[must_use]
+    pub fn fix(mut self, fix: impl Into<String>) -> Self {
+        self.fix = Some(fix.into());
+        self
+    }
+
+    /// The same, only as a warning.
+    #[must_use]
+    pub fn as_warning(mut self) -> Self {
+        self.severity = Severity::Warning;
+        self
+    }
+
+    /// Whether it stops the program.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+/// Whether any of them stops the program.
+pub fn any_error(found: &[Diagnostic]) -> bool {
+    found.iter().any(Diagnostic::is_error)
+}

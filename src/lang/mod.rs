@@ -1,0 +1,54 @@
+//! THE LANGUAGE. Text in, decision out: source → tree → IR → plan → decision. No I/O, no clock, no HTTP, no environment,
+//! and no panic on any input. Each module uses only those that stand before it here.
+
+pub mod source;
+
+pub mod diagnostic;
+
+pub mod syntax;
+
+pub mod input;
+
+pub mod catalogue;
+pub mod schema;
+
+pub mod ir;
+
+pub mod plan;
+
+pub mod eval;
+
+use std::sync::Arc;
+
+use catalogue::Catalogue;
+use diagnostic::Diagnostic;
+use ir::load::Reader;
+use source::{Source, Sources};
+
+/// What became of a program: its texts, what is wrong with it, and what could be made of it.
+#[derive(Debug)]
+pub struct Checked {
+    /// The texts that places are in.
+    pub sources: Arc<Sources>,
+    /// Resolved as far as it could be.
+    pub program: ir::Program,
+    /// Every problem, in the order of the text.
+    pub problems: Vec<Diagnostic>,
+}
+
+/// Parses and resolves a program, and stops there: what a lint needs. Reports every problem.
+pub fn check(roots: Vec<Source>, reader: &dyn Reader, catalogue: &Arc<Catalogue>) -> Checked {
+    let mut loaded = ir::load::load(roots, reader);
+    let (program, found) = ir::resolve(&loaded, catalogue);
+    let mut problems = std::mem::take(&mut loaded.problems);
+    problems.extend(found);
+    problems.sort_by_key(|problem| (problem.span, problem.code.id));
+    Checked { sources: Arc::clone(&loaded.sources), program, problems }
+}
+
+/// Compiles a program; there is a plan only when no problem is an error.
+pub fn compile(roots: Vec<Source>, reader: &dyn Reader, catalogue: &Arc<Catalogue>) -> (Option<plan::Plan>, Arc<Sources>, Vec<Diagnostic>) {
+    let checked = check(roots, reader, catalogue);
+    let whole = !diagnostic::any_error(&checked.problems);
+    (whole.then(|| plan::build(checked.program)), checked.sources, checked.problems)
+}

@@ -1,0 +1,98 @@
+//! Sets of texts and paths: extensions, names and whole texts in tables, globs one by one.
+
+use std::collections::HashMap;
+
+use crate::lang::ir::{Atom, Member, Program, SlotId};
+use crate::lang::plan::Plan;
+use crate::lang::plan::bits::Bits;
+use crate::lang::plan::possible::{Assumed, truth};
+use crate::lang::schema::fold::fold;
+use crate::lang::schema::glob::Glob;
+
+/// How a set slot is asked.
+#[derive(Debug)]
+pub struct MemberPlan {
+    /// How many atoms there are.
+    pub n_atoms: usize,
+    any: Vec<u32>,
+    extensions: HashMap<String, u32>,
+    names: HashMap<String, u32>,
+    whole: HashMap<String, u32>,
+    globs: Vec<(Glob, u32)>,
+    /// The rules that are possible when nothing holds.
+    pub base: Bits,
+    /// The rules that each atom makes possible, by atom.
+    pub postings: Vec<Vec<u32>>,
+    /// No rule is ever ruled out by it.
+    pub idle: bool,
+}
+
+pub(super) fn build(program: &Program, slot: SlotId, atoms: &[usize], rules: &[u32]) -> MemberPlan {
+    let mut plan = MemberPlan {
+        n_atoms: atoms.len(),
+        any: Vec::new(),
+        extensions: HashMap::new(),
+        names: HashMap::new(),
+        whole: HashMap::new(),
+        globs: Vec::new(),
+        base: Bits::all(program.rules.len()),
+        postings: vec![Vec::new(); atoms.len()],
+        idle: false,
+    };
+    let mut places: HashMap<usize, usize> = HashMap::new();
+    for (local, atom) in (0u32..).zip(atoms) {
+        places.insert(*atom, local as usize);
+        let Atom::Holds(_, member) = &program.atoms[*atom] else { continue };
+        match member {
+            Member::Any => plan.any.push(local),
+            Member::Extension(text) => drop(plan.extensions.insert(text.clone(), local)),
+            Member::FileName(text) => drop(plan.names.insert(text.clone(), local)),
+            Member::Is(text) => drop(plan.whole.insert(text.clone(), local)),
+            Member::Glob(glob) => plan.globs.push((glob.clone(), local)),
+        }
+    }
+    for rule in rules {
+        let condition = &program.rules[*rule as usize].when;
+        if truth(program, condition, slot, Assumed::Nothing) != Some(false) {
+            continue;
+        }
+        plan.base.set(*rule as usize, false);
+        for test in Plan::tests(condition).iter().filter(|test| !test.negated) {
+            for local in test.atoms.iter().filter_map(|atom| places.get(&atom.index())) {
+                let posting = &mut plan.postings[*local];
+                if posting.last() != Some(rule) {
+                    posting.push(*rule);
+                }
+            }
+        }
+    }
+    plan.idle = plan.base == Bits::all(program.rules.len());
+    plan
+}
+
+impl MemberPlan {
+    /// The atoms that hold for a set. Calls `hit` for each, some more than once.
+    pub fn scan(&self, members: &[String], mut hit: impl FnMut(u32)) {
+        if !members.is_empty() {
+            self.any.iter().for_each(|atom| hit(*atom));
+        }
+        for member in members {
+            let folded = fold(member);
+            if let Some(atom) = self.whole.get(&folded) {
+                hit(*atom);
+            }
+            let name = folded.rsplit('/').next().unwrap_or(&folded);
+            if let Some(atom) = self.names.get(name) {
+                hit(*atom);
+            }
+            if !self.extensions.is_empty() {
+                for (dot, _) in name.match_indices('.') {
+                    if let Some(atom) = name.get(dot..).and_then(|extension| self.extensions.get(extension)) {
+                        hit(*atom);
+                    }
+                }
+            }
+            self.globs.iter().filter(|(glob, _)| glob.matches(&folded)).for_each(|(_, atom)| hit(*atom));
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Texts: every literal of a slot in one automaton, whole values in one table, and from each literal the rules that it
+//! makes possible. Matches overlap, so that no literal hides another.
+
+use std::collections::HashMap;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+
+use crate::lang::ir::{Atom, Pattern, Program, SlotId, TextTest};
+use crate::lang::plan::Plan;
+use crate::lang::plan::bits::Bits;
+use crate::lang::plan::possible::{Assumed, truth};
+use crate::lang::schema::fold;
+use crate::lang::schema::glob::Glob;
+
+/// Up to this many bytes of literals an automaton is a table that needs one look a byte; beyond, a smaller, slower one.
+const DFA_BYTES_MAX: usize = 24_000;
+
+/// How a text slot is asked.
+#[derive(Debug)]
+pub struct TextPlan {
+    /// How many atoms there are.
+    pub n_atoms: usize,
+    folded: Search,
+    exact: Search,
+    values: HashMap<String, u32>,
+    globs: Vec<(Glob, u32)>,
+    present: Vec<u32>,
+    not_empty: Vec<u32>,
+    /// By atom.
+    regexes: HashMap<u32, regex::Regex>,
+    /// The rules that are possible when nothing holds.
+    pub base: Bits,
+    /// The rules that each atom makes possible, by atom.
+    pub postings: Vec<Vec<u32>>,
+    /// No rule is ever ruled out by it.
+    pub idle: bool,
+}
+
+/// One automaton over the literals of one kind.
+#[derive(Debug, Default)]
+struct Search {
+    automaton: Option<AhoCorasick>,
+    /// By literal: the atoms that it stands for.
+    uses: Vec<Vec<Use>>,
+    n_uses: usize,
+}
+
+#[derive(Debug)]
+struct Use {
+    atom: u32,
+    starts_word: bool,
+    ends_word: bool,
+}
+
+pub(super) fn build(program: &Program, slot: SlotId, atoms: &[usize], rules: &[u32]) -> TextPlan {
+    let mut plan = TextPlan {
+        n_atoms: atoms.len(),
+        folded: Search::default(),
+        exact: Search::default(),
+        values: HashMap::new(),
+        globs: Vec::new(),
+        present: Vec::new(),
+        not_empty: Vec::new(),
+        regexes: HashMap::new(),
+        base: Bits::all(program.rules.len()),
+        postings: vec![Vec::new(); atoms.len()],
+        idle: false,
+    };
+    let (mut folded, mut exact) = (Vec::new(), Vec::new());
+    for (local, atom) in (0u32..).zip(atoms) {
+        let Atom::Text(_, test) = &program.atoms[*atom] else { continue };
+        match test {
+            TextTest::Present => plan.present.push(local),
+            TextTest::NotEmpty => plan.not_empty.push(local),
+            TextTest::Is(value) => {
+                plan.values.insert(value.clone(), local);
+            }
+            TextTest::Like(glob) => plan.globs.push((glob.clone(), local)),
+            TextTest::Contains(pattern) if pattern.exact => exact.push((pattern, local)),
+            TextTest::Contains(pattern) => folded.push((pattern, local)),
+            TextTest::Matches(regex) => {
+                let built = regex::RegexBuilder::new(&regex.source).build();
+                plan.regexes.insert(local, built.expect("it was built once, when it was checked"));
+            }
+        }
+    }
+    plan.folded = Search::new(&folded, true);
+    plan.exact = Search::new(&exact, false);
+    index(&mut plan, program, slot, atoms, rules);
+    plan
+}
+
+fn index(plan: &mut TextPlan, program: &Program, slot: SlotId, atoms: &[usize], rules: &[u32]) {
+    let places: HashMap<usize, usize> = atoms.iter().enumerate().map(|(local, atom)| (*atom, local)).collect();
+    for rule in rules {
+        let condition = &program.rules[*rule as usize].when;
+        if truth(program, condition, slot, Assumed::Nothing) != Some(false) {
+            continue;
+        }
+        plan.base.set(*rule as usize, false);
+        for test in Plan::tests(condition).iter().filter(|test| !test.negated) {
+            for local in test.atoms.iter().filter_map(|atom| places.get(&atom.index())) {
+                let posting = &mut plan.postings[*local];
+                if posting.last() != Some(rule) {
+                    posting.push(*rule);
+                }
+            }
+        }
+    }
+    plan.idle = plan.base == Bits::all(program.rules.len());
+}
+
+impl TextPlan {
+    /// The atoms that hold for a text, regular expressions aside; none when it is absent. Calls `hit` once for each.
+    pub fn scan(&self, text: Option<&str>, mut hit: impl FnMut(u32)) {
+        let Some(text) = text else { return };
+        self.present.iter().for_each(|atom| hit(*atom));
+        if !text.is_empty() {
+            self.not_empty.iter().for_each(|atom| hit(*atom));
+        }
+        if self.exact.automaton.is_some() {
+            let nfc = fold::nfc(text);
+            self.exact.run(&nfc, &mut hit);
+        }
+        let whole = !self.values.is_empty() || !self.globs.is_empty();
+        if text.is_ascii() && !whole {
+            return self.folded.run(text, &mut hit);
+        }
+        let folded = fold::fold(text);
+        self.folded.run(&folded, &mut hit);
+        if let Some(atom) = self.values.get(&folded) {
+            hit(*atom);
+        }
+        self.globs.iter().filter(|(glob, _)| glob.matches(&folded)).for_each(|(_, atom)| hit(*atom));
+    }
+
+    /// Whether a regular expression matches a text.
+    pub fn matches(&self, atom: u32, text: Option<&str>) -> bool {
+        let regex = self.regexes.get(&atom);
+        regex.is_some_and(|regex| text.is_some_and(|text| regex.is_match(&fold::nfc(text))))
+    }
+
+    /// Whether an atom is a regular expression.
+    pub fn is_regex(&self, atom: u32) -> bool {
+        self.regexes.contains_key(&atom)
+    }
+}
+
+impl Search {
+    fn new(patterns: &[(&Pattern, u32)], folded: bool) -> Self {
+        let mut literals: Vec<&str> = Vec::new();
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        let mut uses: Vec<Vec<Use>> = Vec::new();
+        for (pattern, atom) in patterns {
+            let place = *places.entry(&pattern.text).or_insert_with(|| {
+                literals.push(&pattern.text);
+                uses.push(Vec::new());
+                literals.len() - 1
+            });
+            let (starts_word, ends_word) = (pattern.starts_word, pattern.ends_word);
+            uses[place].push(Use { atom: *atom, starts_word, ends_word });
+        }
+        if literals.is_empty() {
+            return Self::default();
+        }
+        let bytes: usize = literals.iter().map(|literal| literal.len()).sum();
+        let kind = if bytes <= DFA_BYTES_MAX { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
+        let built = AhoCorasick::builder()
+            .match_kind(MatchKind::Standard)
+            .ascii_case_insensitive(folded)
+            .kind(Some(kind))
+            .build(&literals);
+        let automaton = built.expect("the sources' size keeps literals far below what an automaton holds");
+        Self { automaton: Some(automaton), uses, n_uses: patterns.len() }
+    }
+
+    /// Runs over a text once, or until every atom holds.
+    fn run(&self, text: &str, hit: &mut impl FnMut(u32)) {
+        let Some(automaton) = &self.automaton else { return };
+        let mut open = self.n_uses;
+        let mut held = vec![false; self.n_uses];
+        let offsets: Vec<usize> = self
+            .uses
+            .iter()
+            .scan(0, |at, uses| {
+                let start = *at;
+                *at += uses.len();
+                Some(start)
+            })
+            .collect();
+        for found in automaton.find_overlapping_iter(text) {
+            let literal = found.pattern().as_usize();
+            for (index, used) in self.uses[literal].iter().enumerate() {
+                let done = &mut held[offsets[literal] + index];
+                if *done {
+                    continue;
+                }
+                let starts = !used.starts_word || boundary(text, found.start());
+                if starts && (!used.ends_word || boundary(text, found.end())) {
+                    *done = true;
+                    open -= 1;
+                    hit(used.atom);
+                }
+            }
+            if open == 0 {
+                return;
+            }
+        }
+    }
+}
+
+/// Whether a word begins or ends at a byte of a text.
+fn boundary(text: &str, at: usize) -> bool {
+    let bytes = text.as_bytes();
+    let (before, after) = (at.checked_sub(1).map(|at| bytes[at]), bytes.get(at).copied());
+    match (before, after) {
+        (Some(a), Some(b)) if a.is_ascii() && b.is_ascii() => {
+            fold::is_boundary(Some(char::from(a)), Some(char::from(b)))
+        }
+        (None, _) | (_, None) => true,
+        _ => {
+            let before = text.get(..at).and_then(|text| text.chars().next_back());
+            let after = text.get(at..).and_then(|text| text.chars().next());
+            fold::is_boundary(before, after)
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The parser's complaint, worded: what was found, what was expected, what helps.
+#![expect(clippy::wildcard_enum_match_arm, reason = "most rules of the grammar are said by one of a few names")]
+
+use std::collections::BTreeSet;
+
+use pest::error::{Error, ErrorVariant, InputLocation};
+
+use crate::lang::diagnostic::{Diagnostic, codes};
+use crate::lang::source::{SourceId, Span};
+use crate::lang::syntax::Rule as G;
+
+/// How many things a message lists as expected.
+const EXPECTED_MAX: usize = 6;
+
+/// Where the parser gave up, as a byte of the parsed text.
+pub(super) fn at(error: &Error<G>) -> usize {
+    match error.location {
+        InputLocation::Pos(at) | InputLocation::Span((at, _)) => at,
+    }
+}
+
+/// Words the error. `text` is what was parsed, `base` where it begins in its source.
+pub(super) fn diagnostic(error: &Error<G>, text: &str, source: SourceId, base: usize) -> Diagnostic {
+    let at = at(error);
+    let rest = text.get(at..).unwrap_or_default();
+    let found = first_word(rest);
+    let span = Span::new(source, base + at..base + at + found.len().max(usize::from(!rest.is_empty())));
+    let expected = expected(error);
+    let message = match (found, expected.as_str()) {
+        ("", wanted) if rest.is_empty() => format!("the item ends too early: expected {wanted}"),
+        (found, "") => format!("`{found}` does not belong here"),
+        (found, wanted) => format!("expected {wanted}, found `{found}`"),
+    };
+    Diagnostic::new(&codes::SYNTAX, span, message).maybe_help(help(text, at, found, error))
+}
+
+/// The word at the beginning of a text, or its first character.
+fn first_word(text: &str) -> &str {
+    if let Some(quoted) = text.strip_prefix('"') {
+        let end = quoted.find(['"', '\n']).map_or(text.len(), |end| end + 1);
+        let closed = usize::from(text.get(end..).is_some_and(|rest| rest.starts_with('"')));
+        return text.get(..end + closed).unwrap_or_default();
+    }
+    let word = text.find(|c: char| !c.is_alphanumeric() && !"_.%$".contains(c)).unwrap_or(text.len());
+    let end = if word == 0 { text.chars().next().map_or(0, char::len_utf8) } else { word };
+    text.get(..end).unwrap_or_default()
+}
+
+/// What could have stood there, in the user's words.
+fn expected(error: &Error<G>) -> String {
+    let ErrorVariant::ParsingError { positives, .. } = &error.variant else { return String::new() };
+    let words: BTreeSet<String> = positives.iter().filter_map(|rule| name_of(*rule)).collect();
+    let mut words: Vec<String> = words.into_iter().collect();
+    words.sort_by_key(|word| word.starts_with('`'));
+    let more = words.len() > EXPECTED_MAX;
+    words.truncate(EXPECTED_MAX);
+    if more {
+        words.push("…".to_owned());
+    }
+    match words.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, front)) => format!("{} or {last}", front.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// How a message calls what a grammar rule parses; none where another name says it already.
+fn name_of(rule: G) -> Option<String> {
+    let name = match rule {
+        G::EOI | G::item_only | G::language | G::use_item | G::let_item | G::budget_item | G::label_item | G::pool_item
+        | G::rule_item | G::default_item | G::adjust_item | G::test_item => "an item",
+        G::name => "a name",
+        G::class | G::label_line => "a class",
+        G::text => "a text in quotes",
+        G::condition | G::negation | G::comparison | G::has => "a condition",
+        G::field | G::field_name => "a field",
+        G::value | G::list | G::pattern | G::boolean | G::regex => "a value",
+        G::quantity => "a number",
+        G::period => "`hour`, `day`, `week` or `month`",
+        G::scope => "`key`, `user`, `session` or `model`",
+        G::strategy => "a strategy",
+        G::target | G::model_name => "a model or a pool",
+        G::route | G::reject | G::set | G::timeout | G::retry | G::cache | G::tag | G::mirror | G::transform => "an action",
+        G::given | G::expect => "`given` or `expect`",
+        G::setting => "a setting",
+        G::compare | G::within | G::is | G::contains | G::like | G::matches => "an operator",
+        G::compare_sign => "a comparison sign",
+        G::pool_member => "a member",
+        G::connective => "`and`, `or`",
+        G::open => "`{`",
+        G::close => "`}`",
+        G::open_group => "`(`",
+        G::close_group => "`)`",
+        G::close_list => "`]`",
+        G::comma => "`,`",
+        G::equals => "`=`",
+        G::kw_when => "`when`",
+        G::kw_per => "`per`",
+        G::kw_else => "`else`",
+        G::kw_otherwise => "`otherwise`",
+        G::kw_in => "`in`",
+        G::kw_rule => "`rule`",
+        _ => return None,
+    };
+    Some(name.to_owned())
+}
+
+fn help(text: &str, at: usize, found: &str, error: &Error<G>) -> Option<String> {
+    let before = text.get(..at).unwrap_or_default().trim_end();
+    let wants_name = matches!(&error.variant, ErrorVariant::ParsingError { positives, .. }
+        if positives.iter().any(|rule| matches!(rule, G::name | G::class)));
+    let last = before.rsplit(|c: char| c.is_whitespace()).next().unwrap_or_default();
+    if found.starts_with('"') && !text.get(at + 1..).is_some_and(|rest| rest.lines().next().is_some_and(|line| line.contains('"'))) {
+        return Some("a text ends with `\"` on the line on which it begins".to_owned());
+    }
+    if found.starts_with('"') && matches!(last, "or" | "and") {
+        let first = before.rsplit('"').nth(1).unwrap_or("a");
+        let all = if last == "or" { "any" } else { "all" };
+        return Some(format!("write `contains {all} [\"{first}\", {found}]`"));
+    }
+    if last.ends_with(|c: char| c.is_ascii_digit()) && matches!(found, "ms" | "s" | "min" | "h" | "d" | "k" | "M" | "%") {
+        return Some(format!("a unit is glued to its number: write `{last}{found}`"));
+    }
+    match found {
+        "&&" | "&" => Some("write `and`".to_owned()),
+        "||" | "|" => Some("write `or`".to_owned()),
+        "!" => Some("write `not`".to_owned()),
+        "=" => Some("write `==` for numbers, `is` for texts and members".to_owned()),
+        "if" => Some("write `when`".to_owned()),
+        _ if wants_name && is_reserved(found) => Some(format!("`{found}` is a word of the language, so that it cannot be a name")),
+        _ => None,
+    }
+}
+
+/// Whether a word is reserved: asks the grammar itself.
+fn is_reserved(word: &str) -> bool {
+    use pest::Parser as _;
+    let is_word = word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    is_word && crate::lang::syntax::RouteParser::parse(G::name, word).is_err()
+}

@@ -1,0 +1,71 @@
+//! Everything that is no model's answer: liveness, probes, paths that are not there.
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+use serde_json::json;
+
+use crate::proxy::App;
+use crate::proxy::failure::Failure;
+use crate::wire::Shape;
+
+/// A JSON answer.
+pub(super) fn json_answer(status: StatusCode, value: &serde_json::Value) -> Response {
+    let mut response = Response::new(Body::from(value.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
+    response
+}
+
+/// `HEAD /`, `HEAD /api/hello`: the router is there.
+pub(super) async fn hello() -> Response {
+    json_answer(StatusCode::OK, &json!({"name": "claude-router", "version": env!("CARGO_PKG_VERSION")}))
+}
+
+/// `GET /health`.
+pub(super) async fn health(State(app): State<App>) -> Response {
+    let active = app.active();
+    let rules = active.plan.program.rules.len();
+    json_answer(StatusCode::OK, &json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "rules": rules, "dry_run": active.dry_run}))
+}
+
+/// The shape of the API that a path belongs to.
+fn shape_of(path: &str) -> Shape {
+    if path.starts_with("/v1/chat") { Shape::OpenAi } else { Shape::Anthropic }
+}
+
+/// A path that is not served.
+pub(super) async fn not_found(State(app): State<App>, request: Request) -> Response {
+    let path = request.uri().path();
+    let message = format!("the router serves no `{} {path}`", request.method());
+    Failure::client(404, message).answer(shape_of(path), &app.request_id())
+}
+
+/// A path that is served by another method.
+pub(super) async fn wrong_method(State(app): State<App>, request: Request) -> Response {
+    let path = request.uri().path();
+    let message = format!("`{path}` is not served by {}", request.method());
+    Failure::client(405, message).answer(shape_of(path), &app.request_id())
+}
+
+/// Browsers of other origins, where the configuration lets them.
+pub(super) async fn cors(State(app): State<App>, request: Request, next: Next) -> Response {
+    if !app.active().configuration.cors {
+        return next.run(request).await;
+    }
+    let preflight = request.method() == Method::OPTIONS;
+    let mut response = if preflight {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        response
+    } else {
+        next.run(request).await
+    };
+    let headers = response.headers_mut();
+    headers.insert("access-control-allow-origin", HeaderValue::from_static("*"));
+    headers.insert("access-control-allow-headers", HeaderValue::from_static("*"));
+    headers.insert("access-control-allow-methods", HeaderValue::from_static("GET, POST, HEAD, OPTIONS"));
+    response
+}

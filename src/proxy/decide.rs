@@ -1,0 +1,162 @@
+//! The decision for a call: features of its body, facts of the moment, one pure function. Everything that is needed
+//! afterwards is taken out here, so that nothing borrows from the body across an await.
+
+use std::sync::atomic::Ordering;
+
+use crate::features::{Call as FeatureCall, Request};
+use crate::lang::catalogue::ModelId;
+use crate::lang::eval::decision::Decision;
+use crate::lang::eval::{self, Effective};
+use crate::lang::input::{Facts, Feature, Features, Input, ModelFacts};
+use crate::lang::ir::Sticky;
+use crate::lang::plan::Plan;
+use crate::proxy::call::Call;
+use crate::proxy::failure::Failure;
+use crate::proxy::headers;
+use crate::proxy::{Active, App};
+use crate::state::ledger::Caller;
+use crate::tools::explain::Explanation;
+use crate::tools::request::{chat, tokenizer_of};
+use crate::wire::chat::BadBody;
+
+/// What was decided, and all that the rest of the request needs to know.
+#[derive(Debug)]
+pub(super) struct Decided {
+    pub(super) decision: Decision,
+    /// Settings in effect, by attempt.
+    pub(super) effective: Vec<Effective>,
+    /// The explanation in words, where somebody reads it.
+    pub(super) words: Option<String>,
+    /// The explanation as JSON, where somebody reads it.
+    pub(super) json: Option<serde_json::Value>,
+    /// The model that was asked for.
+    pub(super) asked: String,
+    pub(super) stream: bool,
+    pub(super) stream_usage: bool,
+    pub(super) session: Option<String>,
+    pub(super) user: Option<String>,
+    /// Input tokens at most, for the first event of a stream.
+    pub(super) input_at_most: u64,
+    /// The longest answer, by attempt; none where the request's own stays.
+    pub(super) max_tokens: Vec<Option<u64>>,
+    /// What each attempt is expected to cost, in nano-dollars; only where budgets ask.
+    pub(super) costs: Vec<i64>,
+    pub(super) rule: String,
+    pub(super) microseconds: f64,
+}
+
+/// Which explanations are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Wanted {
+    pub(super) words: bool,
+    pub(super) json: bool,
+}
+
+/// Decides a call.
+pub(super) fn decide(app: &App, active: &Active, call: &Call, wanted: Wanted) -> Result<Decided, Failure> {
+    let read = chat(call.shape, &call.body).map_err(|BadBody(message)| Failure::client(400, message))?;
+    let plan = &active.plan;
+    let headers = headers::for_rules(&call.headers);
+    let tokenizer = tokenizer_of(&plan.program.catalogue, &read.model);
+    let feature_call = FeatureCall { chat: &read, body: &call.body, headers: &headers, key: None, tokenizer };
+    let request = Request::new(&feature_call, &app.counter);
+    let text = |feature| request.text(feature, None).map(std::borrow::Cow::into_owned);
+    let (session, user) = (text(Feature::Session), text(Feature::User));
+    let caller = Caller { key: None, user: user.as_deref(), session: session.as_deref() };
+    let facts = facts(app, active, caller);
+    let input = Input { request: &request, facts: &facts };
+    let started = app.clock.instant();
+    let decision = eval::decide(plan, &input);
+    let microseconds = app.clock.instant().saturating_sub(started).as_secs_f64() * 1e6;
+    let (mut words, mut json) = (None, None);
+    if wanted.words || wanted.json {
+        let (_, trace) = eval::explain(plan, &input, false);
+        let cost = decision.attempts.first().and_then(|attempt| eval::cost(plan, &input, attempt.model));
+        let explanation = Explanation { request: "this request", plan, decision: &decision, trace: &trace, cost, microseconds: Some(microseconds) };
+        words = wanted.words.then(|| explanation.human(false));
+        json = wanted.json.then(|| explanation.json());
+    }
+    let effective: Vec<Effective> = (0..decision.attempts.len())
+        .map(|attempt| if attempt == 0 { decision.effective.clone() } else { eval::effective(plan, &input, &decision, attempt) })
+        .collect();
+    let input_at_most = request.input_tokens_at_most();
+    let max_tokens = decision.attempts.iter().zip(&effective).map(|(attempt, effective)| {
+        longest_answer(plan, &request, attempt.model, effective, read.max_tokens)
+    });
+    let max_tokens = max_tokens.collect();
+    let budgeted = !plan.program.budgets.is_empty();
+    let costs = decision.attempts.iter().map(|attempt| if budgeted { eval::cost(plan, &input, attempt.model).unwrap_or(0) } else { 0 });
+    let costs = costs.collect();
+    Ok(Decided {
+        rule: crate::tools::test::decided_name(plan, &decision),
+        effective,
+        words,
+        json,
+        asked: read.model.to_string(),
+        stream: read.stream,
+        stream_usage: read.stream_usage,
+        input_at_most,
+        max_tokens,
+        costs,
+        microseconds,
+        decision,
+        session,
+        user,
+    })
+}
+
+/// The longest answer of an attempt: as set or asked, cut to what the model writes at most and to the room in its window.
+fn longest_answer(plan: &Plan, request: &Request<'_>, model: ModelId, effective: &Effective, asked: Option<u64>) -> Option<u64> {
+    let card = plan.program.catalogue.card(model);
+    let wanted = effective.max_tokens(asked)?;
+    let mut most = wanted.min(card.output_max.max(1));
+    if request.input_tokens_at_most().saturating_add(most) > card.window {
+        most = most.min(card.window.saturating_sub(request.input_tokens()).max(1));
+    }
+    (Some(most) != asked).then_some(most)
+}
+
+/// The moment.
+fn facts(app: &App, active: &Active, caller: Caller<'_>) -> Facts {
+    let plan = &active.plan;
+    let now = app.clock.now();
+    let elapsed = app.clock.instant();
+    let known = caller.session.map(|session| app.sessions.known(session, elapsed)).unwrap_or_default();
+    let catalogue = &plan.program.catalogue;
+    let models = catalogue.models.iter().map(|card| {
+        let name = card.full_name();
+        let provider = active.configuration.provider(&card.provider);
+        let no_key = provider.map_or_else(|| Some("nobody serves it".to_owned()), |provider| provider.not_ready.clone());
+        let cached = known.cached.iter().find(|(model, _)| *model == name).map_or(0, |(_, tokens)| *tokens);
+        ModelFacts { cached_tokens: cached, no_key: no_key.filter(|_| !active.dry_run), ..app.health.facts(&name, elapsed) }
+    });
+    let sticky = plan.program.pools.iter().map(|pool| {
+        let id = sticky_id(pool.sticky?, caller)?;
+        let model = app.sessions.kept(&pool.name, id)?;
+        let place = pool.members.iter().find(|member| catalogue.card(member.model).full_name() == model)?;
+        Some(place.model.0)
+    });
+    Facts {
+        minute: now.minute,
+        weekday: now.weekday,
+        day: now.day,
+        bucket: None,
+        session_model: known.model.clone(),
+        spent: app.ledger.spent(&plan.program.budgets, caller, &app.clock.zoned()),
+        models: models.collect(),
+        turns: plan.program.pools.iter().map(|pool| app.sessions.turn(&pool.name)).collect(),
+        sticky: sticky.collect(),
+        spread: app.spread.fetch_add(0x9E37_79B9, Ordering::Relaxed),
+        ..Facts::default()
+    }
+}
+
+/// What a sticky pool keeps its member for.
+pub(super) fn sticky_id<'a>(sticky: Sticky, caller: Caller<'a>) -> Option<&'a str> {
+    match sticky {
+        Sticky::Session => caller.session,
+        Sticky::User => caller.user,
+        Sticky::Key => caller.key,
+    }
+}
+

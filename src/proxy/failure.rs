@@ -1,0 +1,75 @@
+//! A request that failed: whose fault it is, and the one place where that becomes an answer.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use bytes::Bytes;
+
+use crate::wire::{Shape, anthropic, openai};
+
+/// Whose fault it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Blame {
+    /// The request is wrong.
+    Client,
+    /// A rule or a budget refuses it.
+    Rules,
+    /// A provider failed.
+    Upstream,
+}
+
+impl Blame {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Client => "request",
+            Self::Rules => "rules",
+            Self::Upstream => "upstream",
+        }
+    }
+}
+
+/// Why a request failed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) blame: Blame,
+    pub(super) status: u16,
+    pub(super) message: String,
+    /// Headers of the answer: `retry-after` and its like.
+    pub(super) headers: Vec<(String, String)>,
+    /// A provider's own body, given on byte for byte: it is in the client's shape already.
+    pub(super) body: Option<Bytes>,
+}
+
+impl Failure {
+    pub(super) fn new(blame: Blame, status: u16, message: impl Into<String>) -> Self {
+        Self { blame, status, message: message.into(), headers: Vec::new(), body: None }
+    }
+
+    pub(super) fn client(status: u16, message: impl Into<String>) -> Self {
+        Self::new(Blame::Client, status, message)
+    }
+
+    pub(super) fn with_header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// The answer, in the client's own shape.
+    pub(super) fn answer(self, shape: Shape, request_id: &str) -> Response {
+        let message = &self.message;
+        let body = match (self.body, shape) {
+            (Some(body), _) => Body::from(body),
+            (None, Shape::Anthropic) => Body::from(anthropic::error_body(anthropic::error_kind(self.status), message, request_id)),
+            (None, Shape::OpenAi) => Body::from(openai::error_body(self.status, message)),
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_GATEWAY);
+        let fixed = [("content-type".to_owned(), "application/json".to_owned()), ("x-router-blame".to_owned(), self.blame.word().to_owned())];
+        for (name, value) in self.headers.into_iter().chain(fixed) {
+            if let (Ok(name), Ok(value)) = (axum::http::HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        response
+    }
+}

@@ -1,0 +1,150 @@
+//! THE PROXY. Only here live axum, tokio and reqwest. `handle` is the life of a request, one line a stage.
+
+mod admin;
+mod call;
+mod decide;
+mod echo;
+mod failure;
+mod handle;
+mod headers;
+mod models;
+mod outgoing;
+mod record;
+pub mod reload;
+mod respond;
+pub mod tasks;
+mod upstream;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::routing::{any, get, post};
+use axum::serve::ListenerExt as _;
+use tokio::net::TcpListener;
+
+use crate::config::Configuration;
+use crate::features::tokens::Counter;
+use crate::lang::plan::Plan;
+use crate::proxy::tasks::Tasks;
+use crate::state::clock::Clock;
+use crate::state::health::Health;
+use crate::state::ledger::Ledger;
+use crate::state::sessions::Sessions;
+
+/// How long requests under way are waited for when the router stops.
+pub const DRAIN: Duration = Duration::from_secs(30);
+/// How long a connection to a provider may take.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long an idle connection to a provider is kept.
+const POOL_IDLE: Duration = Duration::from_secs(90);
+
+/// What serves at a moment: swapped as a whole when a file changes.
+#[derive(Debug)]
+pub struct Active {
+    /// Who can be called.
+    pub configuration: Configuration,
+    /// Who gets what.
+    pub plan: Plan,
+    /// Every request is answered with its own explanation.
+    pub dry_run: bool,
+}
+
+/// What all requests share.
+#[derive(Debug, Clone)]
+pub struct App {
+    active: Arc<ArcSwap<Active>>,
+    client: reqwest::Client,
+    counter: Arc<Counter>,
+    clock: Clock,
+    health: Health,
+    ledger: Ledger,
+    sessions: Sessions,
+    tasks: Tasks,
+    spread: Arc<AtomicU64>,
+    serial: Arc<AtomicU64>,
+}
+
+impl App {
+    /// An application that serves this.
+    pub fn new(active: Active, clock: Clock) -> Result<Self, reqwest::Error> {
+        let provider = rustls::crypto::ring::default_provider();
+        // A second installation is refused, and is no harm: it would be the same.
+        let _ = provider.install_default();
+        let client = reqwest::Client::builder()
+            .connect_timeout(CONNECT)
+            .pool_idle_timeout(POOL_IDLE)
+            .tcp_nodelay(true)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
+        let salt = u64::try_from(clock.unix_seconds()).unwrap_or(0).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        Ok(Self {
+            active: Arc::new(ArcSwap::from_pointee(active)),
+            client,
+            counter: Arc::new(Counter::default()),
+            clock,
+            health: Health::default(),
+            ledger: Ledger::default(),
+            sessions: Sessions::default(),
+            tasks: Tasks::default(),
+            spread: Arc::new(AtomicU64::new(salt)),
+            serial: Arc::new(AtomicU64::new(salt)),
+        })
+    }
+
+    /// What serves now.
+    pub fn active(&self) -> Arc<Active> {
+        self.active.load_full()
+    }
+
+    /// Serves this from the next request on.
+    pub fn replace(&self, active: Active) {
+        self.active.store(Arc::new(active));
+    }
+}
+
+/// The paths that are served.
+fn router(app: App) -> Router {
+    Router::new()
+        .route("/v1/messages", post(handle::messages))
+        .route("/v1/messages/count_tokens", post(handle::count_tokens))
+        .route("/v1/chat/completions", post(handle::completions))
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/{*id}", get(models::one))
+        .route("/api/explain", post(handle::explain))
+        .route("/api/hello", any(admin::hello))
+        .route("/health", get(admin::health))
+        .route("/", any(admin::hello))
+        .fallback(admin::not_found)
+        .method_not_allowed_fallback(admin::wrong_method)
+        .layer(axum::middleware::from_fn_with_state(app.clone(), admin::cors))
+        .layer(axum::extract::DefaultBodyLimit::disable())
+        .with_state(app)
+}
+
+/// Serves until `stop` is done, then waits for what is under way.
+pub async fn serve(app: App, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+    let tasks = app.tasks.clone();
+    let listener = listener.tap_io(|stream| {
+        // Without it each event of a stream may wait 40 ms for the acknowledgement of the one before.
+        let _ = stream.set_nodelay(true);
+    });
+    let (stopped, mut was_stopped) = tokio::sync::watch::channel(false);
+    let serving = axum::serve(listener, router(app)).with_graceful_shutdown(async move {
+        stop.await;
+        let _ = stopped.send(true);
+    });
+    let overdue = async {
+        let _ = was_stopped.wait_for(|stopped| *stopped).await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        ended = std::future::IntoFuture::into_future(serving) => ended?,
+        () = overdue => tracing::warn!("requests were still under way after {} s", DRAIN.as_secs()),
+    }
+    tasks.finish(DRAIN).await;
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! `GET /v1/models`: the models that can be routed to, in a form that both APIs' clients read.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use crate::config::providers::Kind;
+use crate::lang::catalogue::Card;
+use crate::proxy::App;
+use crate::proxy::admin::json_answer;
+use crate::proxy::failure::Failure;
+use crate::wire::Shape;
+
+/// When a model was made is not known here; the field must be there.
+const CREATED: &str = "2025-01-01T00:00:00Z";
+const CREATED_UNIX: i64 = 1_735_689_600;
+
+fn entry(card: &Card) -> Value {
+    json!({
+        "type": "model", "object": "model", "id": card.name, "display_name": format!("{} ({})", card.name, card.provider),
+        "created_at": CREATED, "created": CREATED_UNIX, "owned_by": card.provider,
+        "context_window": card.window, "max_output_tokens": card.output_max,
+    })
+}
+
+fn entries(app: &App) -> Vec<Value> {
+    let active = app.active();
+    let configuration = &active.configuration;
+    let callable = |card: &&Card| {
+        let provider = configuration.provider(&card.provider);
+        provider.is_some_and(|provider| provider.kind != Kind::Echo && (active.dry_run || (provider.is_ready() && !provider.is_implied)))
+    };
+    configuration.catalogue.models.iter().filter(callable).map(entry).collect()
+}
+
+/// All of them.
+pub(super) async fn list(State(app): State<App>) -> Response {
+    let data = entries(&app);
+    let id = |value: Option<&Value>| value.map_or(Value::Null, |value| value["id"].clone());
+    let (first, last) = (id(data.first()), id(data.last()));
+    json_answer(StatusCode::OK, &json!({"object": "list", "data": data, "has_more": false, "first_id": first, "last_id": last}))
+}
+
+/// One of them.
+pub(super) async fn one(State(app): State<App>, Path(id): Path<String>) -> Response {
+    let found = app.active().configuration.catalogue.find_asked(&id).map(|model| entry(app.active().configuration.catalogue.card(model)));
+    match found {
+        Some(entry) => json_answer(StatusCode::OK, &entry),
+        None => Failure::client(404, format!("no provider has a model `{id}`")).answer(Shape::Anthropic, &app.request_id()),
+    }
+}

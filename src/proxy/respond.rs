@@ -1,0 +1,373 @@
+//! The answer on its way back: given on as it comes where the client speaks the provider's API, translated event by event
+//! where it does not. A provider that breaks off ends the stream with an error, never as if it had succeeded.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use bytes::{Bytes, BytesMut};
+
+use crate::proxy::failure::{Blame, Failure};
+use crate::proxy::headers;
+use crate::proxy::record::Recorder;
+use crate::proxy::upstream::{ANSWER_BYTES_MAX, Begun, reason};
+use crate::wire::event::{Answer, Decoder, Event, Usage, assemble};
+use crate::wire::ids::Names;
+use crate::wire::{Shape, anthropic, openai};
+
+/// How long a stream may be silent before the client is told that it is alive.
+const PING: Duration = Duration::from_secs(15);
+
+/// How an answer is written for the client.
+#[derive(Debug, Clone)]
+pub(super) struct Reply {
+    pub(super) shape: Shape,
+    pub(super) stream: bool,
+    pub(super) stream_usage: bool,
+    pub(super) id: String,
+    pub(super) model: String,
+    pub(super) input_at_most: u64,
+    /// Seconds since 1970.
+    pub(super) created: i64,
+    /// How long it may take altogether.
+    pub(super) total: Duration,
+}
+
+/// Writes events as a stream.
+#[derive(Debug)]
+pub(super) enum Writer {
+    Anthropic(anthropic::StreamEncoder),
+    OpenAi(openai::StreamEncoder),
+}
+
+impl Writer {
+    pub(super) fn new(reply: &Reply) -> Self {
+        let (id, model) = (reply.id.clone(), reply.model.clone());
+        match reply.shape {
+            Shape::Anthropic => Self::Anthropic(anthropic::StreamEncoder::new(id, model, reply.input_at_most)),
+            Shape::OpenAi => Self::OpenAi(openai::StreamEncoder::new(id, model, reply.created, reply.stream_usage)),
+        }
+    }
+
+    pub(super) fn write(&mut self, events: &[Event], out: &mut String) {
+        for event in events {
+            match self {
+                Self::Anthropic(encoder) => encoder.encode(event, out),
+                Self::OpenAi(encoder) => encoder.encode(event, out),
+            }
+        }
+    }
+}
+
+/// A whole answer for the client.
+pub(super) fn whole(reply: &Reply, answer: &Answer) -> Response {
+    let body = match reply.shape {
+        Shape::Anthropic => anthropic::answer(answer, &reply.id, &reply.model),
+        Shape::OpenAi => openai::answer(answer, &reply.id, &reply.model, reply.created),
+    };
+    let mut response = Response::new(Body::from(body));
+    response.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
+    response
+}
+
+/// A streamed answer for the client.
+pub(super) fn stream_of(body: Body) -> Response {
+    let mut response = Response::new(body);
+    response.headers_mut().insert("content-type", HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    response.headers_mut().insert("cache-control", HeaderValue::from_static("no-cache"));
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+// --- the same API: bytes as they come ----------------------------------------------------------------------------------
+
+/// What is read of an answer that only passes through: its usage, and whether it is whole.
+enum Observer {
+    Stream(Box<dyn Decoder>),
+    Whole { seen: BytesMut, shape: Shape },
+}
+
+struct Passing {
+    first: Option<Bytes>,
+    rest: reqwest::Response,
+    observer: Observer,
+    recorder: Recorder,
+    shape: Shape,
+    ended: bool,
+    over: bool,
+    deadline: tokio::time::Instant,
+}
+
+/// Gives an answer on, byte for byte.
+pub(super) fn pass(begun: Begun, recorder: Recorder, reply: &Reply, deadline: std::time::Instant) -> Response {
+    let status = StatusCode::from_u16(begun.status).unwrap_or(StatusCode::OK);
+    let headers = headers::to_client(&begun.headers);
+    let observer = if begun.is_stream {
+        Observer::Stream(reply.shape.decoder(Names::default()))
+    } else {
+        Observer::Whole { seen: BytesMut::new(), shape: reply.shape }
+    };
+    let passing = Passing {
+        first: Some(begun.first),
+        rest: begun.rest,
+        observer,
+        recorder,
+        shape: reply.shape,
+        ended: false,
+        over: false,
+        deadline: tokio::time::Instant::from_std(deadline),
+    };
+    let body = futures_util::stream::unfold(passing, |mut passing| async move {
+        let piece = passing.next().await?;
+        Some((Ok::<Bytes, std::convert::Infallible>(piece), passing))
+    });
+    let mut response = Response::new(Body::from_stream(body));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+impl Passing {
+    async fn next(&mut self) -> Option<Bytes> {
+        if self.over {
+            return None;
+        }
+        let next = match self.first.take() {
+            Some(first) if !first.is_empty() => Ok(Some(first)),
+            Some(_) | None => match tokio::time::timeout_at(self.deadline, self.rest.chunk()).await {
+                Ok(next) => next.map_err(|error| reason(&error)),
+                Err(_) => Err("it took too long".to_owned()),
+            },
+        };
+        match next {
+            Ok(Some(bytes)) => {
+                self.observe(&bytes);
+                Some(bytes)
+            }
+            Ok(None) => {
+                self.over = true;
+                self.finish(None)
+            }
+            Err(why) => {
+                self.over = true;
+                self.finish(Some(&why))
+            }
+        }
+    }
+
+    fn observe(&mut self, bytes: &Bytes) {
+        match &mut self.observer {
+            Observer::Stream(decoder) => {
+                let mut events = Vec::new();
+                decoder.push(bytes, &mut events);
+                self.take(&events);
+            }
+            Observer::Whole { seen, .. } => {
+                if seen.len() + bytes.len() <= ANSWER_BYTES_MAX {
+                    seen.extend_from_slice(bytes);
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, events: &[Event]) {
+        for event in events {
+            match event {
+                Event::Start { .. } => self.recorder.first_byte(),
+                Event::End { usage, .. } => {
+                    self.recorder.done(*usage);
+                    self.ended = true;
+                }
+                Event::Error { .. } => {
+                    self.recorder.failed();
+                    self.ended = true;
+                }
+                Event::Open(_) | Event::Delta(_) | Event::Signature(_) | Event::Close | Event::Ping => {}
+            }
+        }
+    }
+
+    /// The connection is over: a stream that had not ended is ended with an error.
+    fn finish(&mut self, why: Option<&str>) -> Option<Bytes> {
+        let mut events = Vec::new();
+        match &mut self.observer {
+            Observer::Stream(decoder) => decoder.finish(&mut events),
+            Observer::Whole { seen, shape } => events = shape.decode_whole(seen, &Names::default()),
+        }
+        let is_stream = matches!(self.observer, Observer::Stream(_));
+        let had_ended = self.ended;
+        self.take(&events);
+        let message = events.iter().rev().find_map(|event| if let Event::Error { message, .. } = event { Some(message) } else { None })?;
+        if had_ended || !is_stream {
+            return None;
+        }
+        let message = why.map_or_else(|| message.clone(), |why| format!("the upstream broke off: {why}"));
+        tracing::warn!("{message}");
+        let body = match self.shape {
+            Shape::Anthropic => {
+                let event = serde_json::json!({"type": "error", "error": {"type": "api_error", "message": message}});
+                format!("event: error\ndata: {event}\n\n")
+            }
+            Shape::OpenAi => format!("data: {}\n\n", openai::error_body(502, &message)),
+        };
+        Some(Bytes::from(body))
+    }
+}
+
+// --- another API: event by event ---------------------------------------------------------------------------------------
+
+/// A whole answer, translated. An answer that broke is a failure, which another target may mend.
+pub(super) async fn collect(begun: Begun, recorder: &mut Recorder, upstream: Shape, names: &Names, reply: &Reply, deadline: std::time::Instant) -> Result<Response, Failure> {
+    let deadline = tokio::time::Instant::from_std(deadline);
+    let mut body = BytesMut::from(&begun.first[..]);
+    let mut rest = begun.rest;
+    let failed = |why: String| Failure::new(Blame::Upstream, 502, format!("the upstream broke off: {why}"));
+    recorder.first_byte();
+    loop {
+        let next = tokio::time::timeout_at(deadline, rest.chunk()).await.map_err(|_| failed("it took too long".to_owned()))?;
+        let Some(bytes) = next.map_err(|error| failed(reason(&error)))? else { break };
+        if body.len() + bytes.len() > ANSWER_BYTES_MAX {
+            return Err(failed(format!("its answer is larger than {ANSWER_BYTES_MAX} bytes")));
+        }
+        body.extend_from_slice(&bytes);
+    }
+    let events = if begun.is_stream {
+        let mut decoder = upstream.decoder(names.clone());
+        let mut events = Vec::new();
+        decoder.push(&body, &mut events);
+        decoder.finish(&mut events);
+        events
+    } else {
+        upstream.decode_whole(&body, names)
+    };
+    let answer = assemble(&events).map_err(|(kind, message)| {
+        let status = if kind == "overloaded_error" { 529 } else { 502 };
+        Failure::new(Blame::Upstream, status, message)
+    })?;
+    recorder.done(answer.usage);
+    let answer = Answer { usage: counted(answer.usage, reply), ..answer };
+    Ok(whole(reply, &answer))
+}
+
+/// A provider that says no usage leaves the input to the router's own bound.
+fn counted(usage: Usage, reply: &Reply) -> Usage {
+    let said = usage.input + usage.cache_read + usage.cache_write + usage.output > 0;
+    if said { usage } else { Usage { input: reply.input_at_most, ..usage } }
+}
+
+struct Translating {
+    rest: reqwest::Response,
+    decoder: Box<dyn Decoder>,
+    writer: Writer,
+    recorder: Recorder,
+    /// Events that are ready.
+    ready: VecDeque<Bytes>,
+    over: bool,
+    deadline: tokio::time::Instant,
+}
+
+/// A stream, translated as it comes.
+pub(super) fn translate(begun: Begun, recorder: Recorder, upstream: Shape, names: &Names, reply: &Reply, deadline: std::time::Instant) -> Response {
+    let mut translating = Translating {
+        rest: begun.rest,
+        decoder: upstream.decoder(names.clone()),
+        writer: Writer::new(reply),
+        recorder,
+        ready: VecDeque::new(),
+        over: false,
+        deadline: tokio::time::Instant::from_std(deadline),
+    };
+    if begun.is_stream {
+        translating.push(&begun.first);
+    } else {
+        // A stream was asked for and a whole answer came: it is streamed all the same.
+        translating.decoder = Box::new(WholeDecoder { seen: begun.first.to_vec(), shape: upstream, names: names.clone() });
+    }
+    let body = futures_util::stream::unfold(translating, |mut translating| async move {
+        let piece = translating.next().await?;
+        Some((Ok::<Bytes, std::convert::Infallible>(piece), translating))
+    });
+    stream_of(Body::from_stream(body))
+}
+
+impl Translating {
+    fn push(&mut self, bytes: &[u8]) {
+        let mut events = Vec::new();
+        self.decoder.push(bytes, &mut events);
+        self.write(&events);
+    }
+
+    fn write(&mut self, events: &[Event]) {
+        for event in events {
+            match event {
+                Event::Start { .. } => self.recorder.first_byte(),
+                Event::End { usage, .. } => {
+                    self.recorder.done(*usage);
+                    self.over = true;
+                }
+                Event::Error { message, .. } => {
+                    tracing::warn!("{message}");
+                    self.recorder.failed();
+                    self.over = true;
+                }
+                Event::Open(_) | Event::Delta(_) | Event::Signature(_) | Event::Close | Event::Ping => {}
+            }
+        }
+        let mut out = String::new();
+        self.writer.write(events, &mut out);
+        if !out.is_empty() {
+            self.ready.push_back(Bytes::from(out));
+        }
+    }
+
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(ready) = self.ready.pop_front() {
+                return Some(ready);
+            }
+            if self.over {
+                return None;
+            }
+            let wait = tokio::time::timeout(PING, tokio::time::timeout_at(self.deadline, self.rest.chunk())).await;
+            match wait {
+                Err(_) => self.write(&[Event::Ping]),
+                Ok(Ok(Ok(Some(bytes)))) => self.push(&bytes),
+                Ok(Ok(Ok(None))) => {
+                    let mut events = Vec::new();
+                    self.decoder.finish(&mut events);
+                    self.write(&events);
+                    self.over = true;
+                }
+                Ok(Ok(Err(error))) => self.broke(&reason(&error)),
+                Ok(Err(_)) => self.broke("it took too long"),
+            }
+        }
+    }
+
+    fn broke(&mut self, why: &str) {
+        let error = Event::Error { kind: "api_error".to_owned(), message: format!("the upstream broke off: {why}") };
+        self.write(&[error]);
+        self.over = true;
+    }
+}
+
+/// A whole answer that stands in for a stream.
+struct WholeDecoder {
+    seen: Vec<u8>,
+    shape: Shape,
+    names: Names,
+}
+
+impl Decoder for WholeDecoder {
+    fn push(&mut self, bytes: &[u8], _: &mut Vec<Event>) {
+        if self.seen.len() + bytes.len() <= ANSWER_BYTES_MAX {
+            self.seen.extend_from_slice(bytes);
+        }
+    }
+
+    fn finish(&mut self, events: &mut Vec<Event>) {
+        events.extend(self.shape.decode_whole(&self.seen, &self.names));
+    }
+}

@@ -1,0 +1,114 @@
+//! Request files: a body of one of the APIs, or one that was recorded with its path and headers.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::features::tokens::Counter;
+use crate::features::{Call, Request};
+use crate::lang::catalogue::{Catalogue, Tokenizer, Vocabulary};
+use crate::lang::input::Features;
+use crate::wire::chat::{BadBody, Chat};
+use crate::wire::{Shape, completions, messages};
+
+/// The largest request file, in bytes.
+pub const BYTES_MAX: u64 = 100 << 20;
+
+/// A request as it came.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// The API that it is for.
+    pub shape: Shape,
+    /// Its body.
+    pub body: Vec<u8>,
+    /// Its headers: folded names, values as they came.
+    pub headers: Vec<(String, String)>,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    path: Option<String>,
+    #[serde(default)]
+    headers: std::collections::BTreeMap<String, String>,
+    #[serde(borrow)]
+    body: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+struct Marks<'a> {
+    #[serde(borrow, default)]
+    system: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    max_completion_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tools: Option<Vec<ToolMarks<'a>>>,
+    #[serde(borrow, default)]
+    messages: Option<Vec<MessageMarks<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct ToolMarks<'a> {
+    #[serde(borrow, default)]
+    function: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct MessageMarks<'a> {
+    #[serde(borrow)]
+    role: crate::wire::text::Str<'a>,
+}
+
+/// Reads a request file. `shape` is what the caller says; otherwise its path or its own form tells.
+pub fn read(bytes: &[u8], shape: Option<Shape>) -> Result<Recorded, BadBody> {
+    let not_json = |error: serde_json::Error| BadBody(format!("the request is not valid JSON: {error}"));
+    if let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(bytes) {
+        let body = envelope.body.get().as_bytes().to_vec();
+        let by_path = envelope.path.as_deref().map(|path| if path.contains("chat/completions") { Shape::OpenAi } else { Shape::Anthropic });
+        let headers = envelope.headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+        let shape = shape.or(by_path).map_or_else(|| shape_of(&body), Ok)?;
+        return Ok(Recorded { shape, body, headers });
+    }
+    let raw: &RawValue = serde_json::from_slice(bytes).map_err(not_json)?;
+    let body = raw.get().as_bytes().to_vec();
+    let shape = shape.map_or_else(|| shape_of(&body), Ok)?;
+    Ok(Recorded { shape, body, headers: Vec::new() })
+}
+
+/// Which API a bare body is for.
+fn shape_of(body: &[u8]) -> Result<Shape, BadBody> {
+    let Ok(marks) = serde_json::from_slice::<Marks<'_>>(body) else { return Ok(Shape::Anthropic) };
+    let roles: Vec<&str> = marks.messages.iter().flatten().map(|message| &*message.role).collect();
+    let openai = marks.max_completion_tokens.is_some()
+        || marks.tools.iter().flatten().any(|tool| tool.function.is_some())
+        || roles.iter().any(|role| matches!(*role, "tool" | "developer"))
+        || roles.first() == Some(&"system");
+    Ok(if openai && marks.system.is_none() { Shape::OpenAi } else { Shape::Anthropic })
+}
+
+/// Reads a body of an API.
+pub fn chat(shape: Shape, body: &[u8]) -> Result<Chat<'_>, BadBody> {
+    match shape {
+        Shape::Anthropic => messages::decode(body),
+        Shape::OpenAi => completions::decode(body),
+    }
+}
+
+/// How the tokens of a model that a client asks for are counted; for one that nobody knows, by an estimate that errs high.
+pub fn tokenizer_of(catalogue: &Catalogue, model: &str) -> Tokenizer {
+    let known = catalogue.find_asked(model).map(|id| catalogue.card(id).tokenizer);
+    known.unwrap_or(Tokenizer { vocabulary: Vocabulary::O200k, factor_percent: 115 })
+}
+
+/// Reads a request and gives its features to somebody.
+pub fn with_features<T>(
+    recorded: &Recorded,
+    catalogue: &Catalogue,
+    counter: &Counter,
+    key: Option<&str>,
+    take: impl FnOnce(&dyn Features, &Chat<'_>) -> T,
+) -> Result<T, BadBody> {
+    let chat = chat(recorded.shape, &recorded.body)?;
+    let tokenizer = tokenizer_of(catalogue, &chat.model);
+    let call = Call { chat: &chat, body: &recorded.body, headers: &recorded.headers, key, tokenizer };
+    let request = Request::new(&call, counter);
+    Ok(take(&request, &chat))
+}

@@ -1,0 +1,188 @@
+//! Running `test` items: each by itself, through the same decision as everything else.
+
+use crate::features::tokens::Counter;
+use crate::lang::eval::decision::{Action, Decided, Decision};
+use crate::lang::eval::{self, trace::Trace};
+use crate::lang::input::{Fact, Facts, Feature, Features, Input, WHOLE};
+use crate::lang::ir::{Argument, Expect, Given, GivenValue, Setting, Slot, Target, TestItem};
+use crate::lang::plan::Plan;
+use crate::lang::schema::fields::{Read, of_read};
+use crate::lang::source::Span;
+use crate::tools::given::{With, give_facts, minimal_body};
+use crate::tools::request::{self, Recorded};
+use crate::wire::Shape;
+
+/// The model that a minimal request asks for.
+const MODEL: &str = "claude-sonnet-4-5";
+/// The prompt of a minimal request.
+const PROMPT: &str = "Hello";
+
+/// What became of a test.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The test's place among the program's.
+    pub index: usize,
+    /// What was expected and did not come; empty when it passed.
+    pub failures: Vec<Failure>,
+    /// Why it could not be run.
+    pub broken: Option<String>,
+    /// What was decided, for the report of a failure.
+    pub decided: Option<(Decision, Trace)>,
+    /// Fields that were not given, and whose other values would change the outcome.
+    pub notes: Vec<String>,
+}
+
+impl Outcome {
+    /// Whether everything came as expected.
+    pub fn passed(&self) -> bool {
+        self.failures.is_empty() && self.broken.is_none()
+    }
+}
+
+/// An expectation that was not met.
+#[derive(Debug)]
+pub struct Failure {
+    /// Where it stands.
+    pub span: Span,
+    /// What came instead.
+    pub found: String,
+}
+
+/// Runs one test. `read` gives the text of a request file beside the rule file.
+pub fn run(plan: &Plan, index: usize, counter: &Counter, read: &dyn Fn(&str) -> Result<Vec<u8>, String>) -> Outcome {
+    let test = &plan.program.tests[index];
+    let mut outcome = Outcome { index, failures: Vec::new(), broken: None, decided: None, notes: Vec::new() };
+    let recorded = match recorded(test, read) {
+        Ok(recorded) => recorded,
+        Err(why) => {
+            outcome.broken = Some(why);
+            return outcome;
+        }
+    };
+    let mut facts = Facts::of_tests(plan.program.budgets.len(), plan.program.catalogue.models.len(), plan.program.pools.len());
+    give_facts(&mut facts, &test.given, &plan.program);
+    let agent = main_agent(test);
+    let given: Vec<Given> = agent.into_iter().chain(test.given.iter().cloned()).collect();
+    let run = request::with_features(&recorded, &plan.program.catalogue, counter, None, |features, _| {
+        let with = With::new(features, &given);
+        let input = Input { request: &with, facts: &facts };
+        let (decision, trace) = eval::explain(plan, &input, false);
+        for (expect, span) in &test.expects {
+            if let Some(found) = unmet(plan, &input, &decision, expect) {
+                outcome.failures.push(Failure { span: *span, found });
+            }
+        }
+        outcome.notes = notes(plan, test, &with, &facts, &decision);
+        outcome.decided = Some((decision, trace));
+    });
+    if let Err(error) = run {
+        outcome.broken = Some(error.0);
+    }
+    outcome
+}
+
+/// The request that a test starts from.
+fn recorded(test: &TestItem, read: &dyn Fn(&str) -> Result<Vec<u8>, String>) -> Result<Recorded, String> {
+    if let Some(path) = &test.request {
+        let bytes = read(path).map_err(|why| format!("the request `{path}` cannot be read: {why}"))?;
+        return request::read(&bytes, None).map_err(|error| format!("the request `{path}`: {}", error.0));
+    }
+    let given = |feature: Feature| {
+        test.given.iter().rev().find(|given| given.slot.feature() == Some(feature)).and_then(|given| match &given.value {
+            GivenValue::Text(text) => Some(text.as_str()),
+            GivenValue::Absent | GivenValue::Ordinal(_) | GivenValue::Set(_) => None,
+        })
+    };
+    let body = minimal_body(given(Feature::Model).unwrap_or(MODEL), given(Feature::Prompt).unwrap_or(PROMPT));
+    Ok(Recorded { shape: Shape::Anthropic, body, headers: Vec::new() })
+}
+
+/// Unless a request or the test says otherwise, the main agent speaks.
+fn main_agent(test: &TestItem) -> Option<Given> {
+    let slot = Slot::Field(of_read(Read::Feature(Feature::Agent)), Argument::None);
+    test.request.is_none().then(|| Given { slot, value: GivenValue::Ordinal(0), span: test.span })
+}
+
+/// What came instead of an expectation; none when it was met.
+fn unmet(plan: &Plan, input: &Input<'_>, decision: &Decision, expect: &Expect) -> Option<String> {
+    let decided = decided_name(plan, decision);
+    match expect {
+        Expect::Rule(name) => (decided != *name).then(|| format!("`{decided}` decided")),
+        Expect::NotRule(name) => (decided == *name).then(|| format!("`{decided}` decided")),
+        Expect::Route(target) => {
+            let met = decision.attempts.first().is_some_and(|attempt| match target {
+                Target::Model(model) => attempt.model == *model,
+                Target::Pool(pool) => attempt.pool == Some(*pool),
+                Target::Asked | Target::Same => decision.chain.get(attempt.element) == Some(target),
+            });
+            (!met).then(|| format!("it goes to {}", taken_name(plan, decision)))
+        }
+        Expect::Set(setting) => unset(decision, setting),
+        Expect::Reject(status) => {
+            let found = decision.rejection.as_ref().filter(|_| decision.action == Action::Reject).map(|rejection| rejection.status);
+            (found != Some(*status)).then(|| found.map_or_else(|| format!("it goes to {}", taken_name(plan, decision)), |found| format!("it is rejected with {found}")))
+        }
+        Expect::Unservable => (decision.action != Action::Unservable).then(|| format!("it goes to {}", taken_name(plan, decision))),
+        Expect::Condition(condition) => (!eval::holds(plan, input, condition)).then(|| "it does not hold".to_owned()),
+    }
+}
+
+fn unset(decision: &Decision, setting: &Setting) -> Option<String> {
+    if let Setting::MaxTokens(wanted) = setting {
+        let found = decision.effective.max_tokens(None);
+        return (found != Some(*wanted)).then(|| found.map_or_else(|| "it is not set".to_owned(), |found| format!("it is {found}")));
+    }
+    let same = |held: &Setting| std::mem::discriminant(held) == std::mem::discriminant(setting);
+    let held: Vec<&Setting> = decision.effective.settings.iter().map(|held| &held.setting).filter(|held| same(held)).collect();
+    if held.contains(&setting) {
+        return None;
+    }
+    let found: Vec<String> = held.iter().map(|held| crate::tools::explain::setting_words(held)).collect();
+    Some(if found.is_empty() { "it is not set".to_owned() } else { format!("in effect: {}", found.join(", ")) })
+}
+
+/// Who decided, as `expect rule` names it.
+pub fn decided_name(plan: &Plan, decision: &Decision) -> String {
+    match decision.decided {
+        Decided::Rule(index) => plan.program.rules[index].name.clone(),
+        Decided::Default => "default".to_owned(),
+        Decided::Budget(budget) => format!("budget {}", plan.program.budgets[budget.index()].name),
+    }
+}
+
+fn taken_name(plan: &Plan, decision: &Decision) -> String {
+    match (decision.attempts.first(), &decision.rejection) {
+        (Some(attempt), _) => plan.program.catalogue.card(attempt.model).name.clone(),
+        (None, Some(rejection)) => format!("nobody: {} {}", rejection.status, rejection.message),
+        (None, None) => "nobody".to_owned(),
+    }
+}
+
+/// Facts that a test leaves as they are fixed, and that decide its outcome all the same.
+fn notes(plan: &Plan, test: &TestItem, request: &dyn Features, facts: &Facts, decision: &Decision) -> Vec<String> {
+    let mut notes = Vec::new();
+    let is_given = |fact: Fact| test.given.iter().any(|given| given.slot.fact() == Some(fact));
+    let asks = |fact: Fact| plan.program.slots.iter().any(|slot| slot.fact() == Some(fact));
+    let mut try_other = |fact: Fact, name: &str, others: Vec<Facts>| {
+        if !asks(fact) || is_given(fact) {
+            return;
+        }
+        let changes = others.iter().any(|other| {
+            let input = Input { request, facts: other };
+            let found = eval::decide(plan, &input);
+            (found.decided, found.attempts.first().map(|attempt| attempt.model)) != (decision.decided, decision.attempts.first().map(|attempt| attempt.model))
+        });
+        if changes {
+            notes.push(format!("another `{name}` would change the outcome; give it, so that the test says what it means"));
+        }
+    };
+    let with = |change: &dyn Fn(&mut Facts)| {
+        let mut other = facts.clone();
+        change(&mut other);
+        other
+    };
+    try_other(Fact::Time, "time", (0..24).map(|hour| with(&|facts: &mut Facts| facts.minute = hour * 60)).collect());
+    try_other(Fact::Weekday, "weekday", (0..7).map(|day| with(&|facts: &mut Facts| facts.weekday = day)).collect());
+    try_other(Fact::Bucket, "bucket", [0, WHOLE / 2, WHOLE - 1].iter().map(|value| with(&|facts: &mut Facts| facts.bucket = Some(*value))).collect());
+    notes
+}

@@ -1,0 +1,207 @@
+//! One chat, whatever API it came by: what features read and what providers' requests are made from. It borrows from
+//! the body that it was read of.
+
+use serde_json::value::RawValue;
+
+use crate::wire::Shape;
+use crate::wire::text::Str;
+
+/// A request.
+#[derive(Debug, Clone)]
+pub struct Chat<'a> {
+    /// The API that was called.
+    pub shape: Shape,
+    /// The model that was asked for.
+    pub model: Str<'a>,
+    /// A stream is wanted.
+    pub stream: bool,
+    /// A last event with the usage is wanted (OpenAI).
+    pub stream_usage: bool,
+    /// The longest answer.
+    pub max_tokens: Option<u64>,
+    /// As asked.
+    pub temperature: Option<f64>,
+    /// As asked.
+    pub top_p: Option<f64>,
+    /// As asked.
+    pub top_k: Option<u64>,
+    /// Texts that end the answer.
+    pub stop: Vec<Str<'a>>,
+    /// The system prompt's blocks.
+    pub system: Vec<Str<'a>>,
+    /// The messages, oldest first.
+    pub messages: Vec<Message<'a>>,
+    /// The tools offered.
+    pub tools: Vec<Tool<'a>>,
+    /// Which tool is to be called.
+    pub tool_choice: ToolChoice<'a>,
+    /// Not more than one tool at a time.
+    pub one_tool_at_a_time: bool,
+    /// Extended thinking.
+    pub thinking: Thinking,
+    /// The reasoning effort as asked.
+    pub effort: Option<Str<'a>>,
+    /// The texts of the request's metadata.
+    pub metadata: Vec<(Str<'a>, Str<'a>)>,
+    /// The end user.
+    pub user: Option<Str<'a>>,
+    /// The JSON schema that the answer must follow.
+    pub schema: Option<&'a RawValue>,
+}
+
+/// Who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The rules of the conversation, also in its middle.
+    System,
+    /// A person, or a program in a person's place; also the results of tools.
+    User,
+    /// A model.
+    Assistant,
+}
+
+/// A message.
+#[derive(Debug, Clone)]
+pub struct Message<'a> {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said.
+    pub blocks: Vec<Block<'a>>,
+}
+
+/// A part of a message.
+#[derive(Debug, Clone)]
+pub enum Block<'a> {
+    /// A text.
+    Text(Str<'a>),
+    /// An image.
+    Image(Media<'a>),
+    /// A document.
+    Document {
+        /// What it is.
+        media: Media<'a>,
+        /// Its name.
+        title: Option<Str<'a>>,
+    },
+    /// A model calls a tool.
+    ToolUse {
+        /// Names the call.
+        id: Str<'a>,
+        /// The tool.
+        name: Str<'a>,
+        /// A JSON object, or what should have been one.
+        input: Str<'a>,
+    },
+    /// What a tool answered.
+    ToolResult {
+        /// The call.
+        id: Str<'a>,
+        /// The answer.
+        blocks: Vec<Block<'a>>,
+        /// It failed.
+        is_error: bool,
+    },
+    /// A model's thinking.
+    Thinking {
+        /// May be empty.
+        text: Str<'a>,
+    },
+    /// Anything else, as it stands.
+    Other {
+        /// Its `type`.
+        kind: Str<'a>,
+        /// All of it.
+        raw: &'a RawValue,
+    },
+}
+
+/// Where the bytes of an image or a document are.
+#[derive(Debug, Clone)]
+pub enum Media<'a> {
+    /// In the request.
+    Base64 {
+        /// `image/png`.
+        media_type: Str<'a>,
+        /// In base64.
+        data: Str<'a>,
+    },
+    /// Somewhere else.
+    Url(Str<'a>),
+    /// At the provider.
+    File(Str<'a>),
+    /// A document that is text.
+    Text(Str<'a>),
+}
+
+/// A tool.
+#[derive(Debug, Clone)]
+pub struct Tool<'a> {
+    /// Its name.
+    pub name: Str<'a>,
+    /// What it does.
+    pub description: Option<Str<'a>>,
+    /// A JSON schema of its input; none for server tools.
+    pub schema: Option<&'a RawValue>,
+    /// `web_search_20250305` and its like: run by the provider.
+    pub server: Option<Str<'a>>,
+    /// Not to be offered before it is asked for.
+    pub deferred: bool,
+    /// All of it.
+    pub raw: &'a RawValue,
+}
+
+/// Which tool is to be called.
+#[derive(Debug, Clone, Default)]
+pub enum ToolChoice<'a> {
+    /// Nothing was said.
+    #[default]
+    Unsaid,
+    /// Any or none.
+    Auto,
+    /// One at least.
+    Any,
+    /// None.
+    None,
+    /// This one.
+    Tool(Str<'a>),
+}
+
+/// Extended thinking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Thinking {
+    /// Nothing was said.
+    #[default]
+    Unsaid,
+    /// It is not wanted.
+    Off,
+    /// It is wanted; with a budget in tokens where one was given.
+    On(Option<u64>),
+}
+
+impl<'a> Chat<'a> {
+    /// Every block of every message, those inside of tool results too, with the role of its message.
+    pub fn each_block(&self, mut visit: impl FnMut(Role, &Block<'a>)) {
+        for message in &self.messages {
+            for block in &message.blocks {
+                visit(message.role, block);
+                if let Block::ToolResult { blocks, .. } = block {
+                    blocks.iter().for_each(|block| visit(message.role, block));
+                }
+            }
+        }
+    }
+}
+
+/// A body that is not a chat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadBody(pub String);
+
+/// Reads a JSON document into borrowed types, with a message for the client when it does not fit.
+pub(crate) fn read<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, BadBody> {
+    let text = std::str::from_utf8(body).map_err(|error| BadBody(format!("the body is not UTF-8 at byte {}", error.valid_up_to())))?;
+    serde_json::from_str(text).map_err(|error| {
+        let message = error.to_string();
+        let kind = if error.is_data() { "the body does not fit" } else { "the body is not valid JSON" };
+        BadBody(format!("{kind}: {message}"))
+    })
+}

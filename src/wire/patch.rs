@@ -1,0 +1,262 @@
+//! Changes to the top level of a JSON object that leave every other byte as it was: what a provider caches by its bytes
+//! stays cached, and numbers keep their spelling.
+
+use std::ops::Range;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::wire::text::Str;
+
+/// What a request is changed to on its way out. What is none stays as it was.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Changes {
+    /// The model's name.
+    pub model: Option<String>,
+    /// The longest answer.
+    pub max_tokens: Option<u64>,
+    /// As set.
+    pub temperature: Option<f64>,
+    /// As set.
+    pub top_p: Option<f64>,
+    /// As set.
+    pub top_k: Option<u64>,
+    /// Thinking: off, or with a budget in tokens.
+    pub thinking: Option<Option<u64>>,
+    /// The reasoning effort.
+    pub effort: Option<String>,
+    /// Texts that end the answer.
+    pub stop: Option<Vec<String>>,
+    /// Put before the system prompt.
+    pub system_before: Vec<String>,
+    /// Put behind it.
+    pub system_after: Vec<String>,
+}
+
+impl Changes {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The members of an object with the places of their values.
+struct Members<'a>(Vec<(Str<'a>, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> serde::de::Visitor<'de> for Pairs {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut found = Vec::new();
+                while let Some(member) = map.next_entry::<Str<'de>, &'de RawValue>()? {
+                    found.push(member);
+                }
+                Ok(Members(found))
+            }
+        }
+        deserializer.deserialize_map(Pairs)
+    }
+}
+
+/// An object whose members are replaced, added or taken away.
+pub struct Patch<'a> {
+    text: &'a str,
+    members: Vec<(Str<'a>, Range<usize>)>,
+    edits: Vec<(String, Option<String>)>,
+}
+
+impl std::fmt::Debug for Patch<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Patch").field("edits", &self.edits).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Patch<'a> {
+    /// Of a body that is an object; none when it is not.
+    pub fn new(body: &'a [u8]) -> Option<Self> {
+        let text = std::str::from_utf8(body).ok()?;
+        let members: Members<'a> = serde_json::from_str(text).ok()?;
+        let base = text.as_ptr() as usize;
+        let members = members.0.into_iter().map(|(name, raw)| {
+            let start = raw.get().as_ptr() as usize - base;
+            (name, start..start + raw.get().len())
+        });
+        Some(Self { text, members: members.collect(), edits: Vec::new() })
+    }
+
+    /// The JSON of a member.
+    pub fn get(&self, name: &str) -> Option<&'a str> {
+        let (_, range) = self.members.iter().rev().find(|(known, _)| &**known == name)?;
+        self.text.get(range.clone())
+    }
+
+    /// Gives a member this JSON.
+    pub fn set(&mut self, name: &str, json: String) {
+        self.edits.push((name.to_owned(), Some(json)));
+    }
+
+    /// Takes a member away.
+    pub fn remove(&mut self, name: &str) {
+        if self.get(name).is_some() {
+            self.edits.push((name.to_owned(), None));
+        }
+    }
+
+    /// The object with all changes.
+    pub fn apply(self) -> String {
+        let mut text = String::with_capacity(self.text.len() + 256);
+        let mut at = 0;
+        let mut added: Vec<(&str, &str)> = Vec::new();
+        let mut replaced: Vec<(Range<usize>, Option<&str>)> = Vec::new();
+        for (name, json) in &self.edits {
+            let mut there = self.members.iter().filter(|(known, _)| &**known == name.as_str()).peekable();
+            if there.peek().is_none() {
+                added.extend(json.as_deref().map(|json| (name.as_str(), json)));
+            }
+            replaced.extend(there.map(|(_, range)| (range.clone(), json.as_deref())));
+        }
+        replaced.sort_by_key(|(range, _)| range.start);
+        for (range, json) in replaced {
+            match json {
+                Some(json) => {
+                    text.push_str(self.text.get(at..range.start).unwrap_or_default());
+                    text.push_str(json);
+                    at = range.end;
+                }
+                None => at = self.without(&mut text, at, &range),
+            }
+        }
+        let rest = self.text.get(at..).unwrap_or_default();
+        let Some(close) = rest.rfind('}') else { return text };
+        text.push_str(rest.get(..close).unwrap_or_default());
+        for (name, json) in added {
+            if !text.trim_end().ends_with('{') {
+                text.push(',');
+            }
+            text.push_str(&Value::from(name).to_string());
+            text.push(':');
+            text.push_str(json);
+        }
+        text.push_str(rest.get(close..).unwrap_or_default());
+        text
+    }
+
+    /// Leaves out a member, with its name and one comma; gives where to go on.
+    fn without(&self, text: &mut String, at: usize, range: &Range<usize>) -> usize {
+        let before = self.text.get(at..range.start).unwrap_or_default();
+        let name_end = before.rfind('"').unwrap_or(0);
+        let name_start = before.get(..name_end).and_then(|front| front.rfind('"')).unwrap_or(0);
+        let front = before.get(..name_start).unwrap_or_default();
+        let after = self.text.get(range.end..).unwrap_or_default();
+        let blanks = after.len() - after.trim_start().len();
+        if after.trim_start().starts_with(',') {
+            text.push_str(front);
+            range.end + blanks + 1
+        } else {
+            text.push_str(front.trim_end().trim_end_matches(','));
+            range.end
+        }
+    }
+}
+
+fn json_text(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+/// Makes changes to an Anthropic Messages body.
+pub fn messages(body: &[u8], changes: &Changes) -> Option<String> {
+    let mut patch = Patch::new(body)?;
+    common(&mut patch, changes, "stop_sequences");
+    if let Some(tokens) = changes.max_tokens {
+        patch.set("max_tokens", tokens.to_string());
+    }
+    match changes.thinking {
+        Some(None) => patch.set("thinking", "{\"type\":\"disabled\"}".to_owned()),
+        Some(Some(budget)) => patch.set("thinking", format!("{{\"type\":\"enabled\",\"budget_tokens\":{budget}}}")),
+        None => {}
+    }
+    if let Some(effort) = &changes.effort {
+        let mut config: Value = patch.get("output_config").and_then(|json| serde_json::from_str(json).ok()).unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+        if let Value::Object(map) = &mut config {
+            map.insert("effort".to_owned(), Value::from(effort.as_str()));
+        }
+        patch.set("output_config", config.to_string());
+    }
+    if let Some(system) = system(patch.get("system"), changes) {
+        patch.set("system", system);
+    }
+    Some(patch.apply())
+}
+
+/// Makes changes to an OpenAI chat completions body.
+pub fn completions(body: &[u8], changes: &Changes, completion_tokens: bool) -> Option<String> {
+    let mut patch = Patch::new(body)?;
+    common(&mut patch, changes, "stop");
+    if let Some(tokens) = changes.max_tokens {
+        let modern = completion_tokens || patch.get("max_completion_tokens").is_some();
+        let (name, other) = if modern { ("max_completion_tokens", "max_tokens") } else { ("max_tokens", "max_completion_tokens") };
+        patch.set(name, tokens.to_string());
+        patch.remove(other);
+    }
+    if let Some(effort) = &changes.effort {
+        patch.set("reasoning_effort", json_text(effort));
+    }
+    if !changes.system_before.is_empty() || !changes.system_after.is_empty() {
+        let mut messages: Vec<Value> = serde_json::from_str(patch.get("messages")?).ok()?;
+        let message = |text: &String| serde_json::json!({"role": "system", "content": text});
+        let n_leading = messages.iter().take_while(|message| matches!(message["role"].as_str(), Some("system" | "developer"))).count();
+        for (offset, text) in changes.system_after.iter().enumerate() {
+            messages.insert(n_leading + offset, message(text));
+        }
+        for text in changes.system_before.iter().rev() {
+            messages.insert(0, message(text));
+        }
+        patch.set("messages", Value::from(messages).to_string());
+    }
+    Some(patch.apply())
+}
+
+fn common(patch: &mut Patch<'_>, changes: &Changes, stop: &str) {
+    if let Some(model) = &changes.model {
+        patch.set("model", json_text(model));
+    }
+    let numbers = [("temperature", changes.temperature), ("top_p", changes.top_p)];
+    for (name, value) in numbers {
+        if let Some(value) = value {
+            patch.set(name, Value::from(value).to_string());
+        }
+    }
+    if let Some(k) = changes.top_k {
+        patch.set("top_k", k.to_string());
+    }
+    if let Some(texts) = &changes.stop {
+        patch.set(stop, Value::from(texts.clone()).to_string());
+    }
+}
+
+/// The system prompt with texts before and behind it: blocks stay blocks, each with its own cache mark.
+fn system(now: Option<&str>, changes: &Changes) -> Option<String> {
+    if changes.system_before.is_empty() && changes.system_after.is_empty() {
+        return None;
+    }
+    let block = |text: &String| format!("{{\"type\":\"text\",\"text\":{}}}", json_text(text));
+    let mut parts: Vec<String> = changes.system_before.iter().map(block).collect();
+    match now.map(str::trim) {
+        Some(list) if list.starts_with('[') => {
+            let inner = list.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or_default().trim();
+            parts.extend((!inner.is_empty()).then(|| inner.to_owned()));
+        }
+        Some(text) if text.starts_with('"') => parts.push(format!("{{\"type\":\"text\",\"text\":{text}}}")),
+        Some(_) | None => {}
+    }
+    parts.extend(changes.system_after.iter().map(block));
+    Some(format!("[{}]", parts.join(",")))
+}
