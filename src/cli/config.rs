@@ -16,7 +16,8 @@ pub(super) fn run(_: &Arguments, shared: &Shared, environment: &Environment, out
     let path = configuration.path.as_ref().map_or_else(|| "built in".to_owned(), |path| path.display().to_string());
     let rules: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     let _ = writeln!(text, "configuration  {path}");
-    let _ = writeln!(text, "rules          {}", if rules.is_empty() { "built in".to_owned() } else { rules.join(", ") });
+    let _ =
+        writeln!(text, "rules          {}", if rules.is_empty() { "built in".to_owned() } else { rules.join(", ") });
     let _ = writeln!(text, "listens on     {}:{}", configuration.host, configuration.port);
     let _ = writeln!(text, "providers");
     for provider in &configuration.providers {

@@ -14,8 +14,8 @@ use crate::lang::eval;
 use crate::lang::input::{Facts, Input};
 use crate::lang::ir::Given;
 use crate::lang::plan::Plan;
-use crate::lang::schema::{fields, text};
 use crate::lang::schema::types::Type;
+use crate::lang::schema::{fields, text};
 use crate::lang::source::Source;
 use crate::lang::syntax;
 use crate::state::clock::Clock;
@@ -109,7 +109,14 @@ fn one(
         let microseconds = clock.instant().saturating_sub(started).as_secs_f64() * 1e6;
         let (_, trace) = eval::explain(plan, &input, arguments.all);
         let cost = decision.attempts.first().and_then(|attempt| eval::cost(plan, &input, attempt.model));
-        let explanation = Explanation { request: &name, plan, decision: &decision, trace: &trace, cost, microseconds: Some(microseconds) };
+        let explanation = Explanation {
+            request: &name,
+            plan,
+            decision: &decision,
+            trace: &trace,
+            cost,
+            microseconds: Some(microseconds),
+        };
         if arguments.json { format!("{}\n", explanation.json()) } else { explanation.human(out.colour) }
     });
     out.print(&text.map_err(|error| error.0)?);
@@ -152,9 +159,11 @@ fn what_if_source(given: &[String]) -> Result<Option<Source>, Failed> {
     }
     let mut lines = String::new();
     for one in given {
-        let (field, value) = one.split_once('=').ok_or_else(|| Failed(format!("--what-if `{one}`: write FIELD=VALUE")))?;
+        let (field, value) =
+            one.split_once('=').ok_or_else(|| Failed(format!("--what-if `{one}`: write FIELD=VALUE")))?;
         let (field, value) = (field.trim(), value.trim());
-        let read = syntax::parse_field(field).ok_or_else(|| Failed(format!("--what-if `{one}`: `{field}` is not a field")))?;
+        let read =
+            syntax::parse_field(field).ok_or_else(|| Failed(format!("--what-if `{one}`: `{field}` is not a field")))?;
         if value == "none" {
             let _ = writeln!(lines, "  given no {field}");
             continue;

@@ -87,7 +87,10 @@ fn complain(refused: Refused, source: Source, out: &Out) -> ExitCode {
             out.complain(&render::human(&sources, &problems, false));
         }
         Refused::Changed => {
-            out.complain(&format!("{}: left as it is: the layout would change its meaning, which is a mistake of the formatter\n", source.name));
+            out.complain(&format!(
+                "{}: left as it is: the layout would change its meaning, which is a mistake of the formatter\n",
+                source.name
+            ));
         }
     }
     ExitCode::from(1)

@@ -103,7 +103,11 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             let help = !error.use_stderr();
             let text = error.render().to_string();
-            if help { out.print(&text) } else { out.complain(&text) }
+            if help {
+                out.print(&text)
+            } else {
+                out.complain(&text)
+            }
             return ExitCode::from(if help { 0 } else { 2 });
         }
     };
@@ -144,7 +148,12 @@ impl Shared {
     }
 
     /// The plan of the rules that serve; problems are printed, and errors end the command.
-    fn plan(&self, configuration: &Configuration, extra: Option<crate::lang::source::Source>, out: &Out) -> Result<Plan, Failed> {
+    fn plan(
+        &self,
+        configuration: &Configuration,
+        extra: Option<crate::lang::source::Source>,
+        out: &Out,
+    ) -> Result<Plan, Failed> {
         let files = self.rule_files(configuration)?;
         if self.verbose {
             let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
@@ -157,7 +166,8 @@ impl Shared {
         match plan {
             Some(plan) => Ok(plan),
             None => {
-                let errors: Vec<_> = problems.into_iter().filter(crate::lang::diagnostic::Diagnostic::is_error).collect();
+                let errors: Vec<_> =
+                    problems.into_iter().filter(crate::lang::diagnostic::Diagnostic::is_error).collect();
                 out.complain(&render::human(&sources, &errors, false));
                 Err(Failed("the rules do not compile".to_owned()))
             }

@@ -39,7 +39,10 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
     // A second one is refused, which only tests could notice.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).try_init();
     let configuration = &active.configuration;
-    let (host, port) = (arguments.host.clone().unwrap_or_else(|| configuration.host.clone()), arguments.port.unwrap_or(configuration.port));
+    let (host, port) = (
+        arguments.host.clone().unwrap_or_else(|| configuration.host.clone()),
+        arguments.port.unwrap_or(configuration.port),
+    );
     if !is_loopback(&host) {
         let message = format!("`{host}` can be reached by others, and nobody would have to authenticate");
         return Err(Failed(format!("{message}; listen on 127.0.0.1, and put a proxy that authenticates before it")));
@@ -106,7 +109,12 @@ fn only(configuration: &mut Configuration, models: &[String]) -> Result<(), Stri
         })?;
         kept.push(catalogue.card(id).clone());
     }
-    let mut smaller = crate::lang::catalogue::Catalogue::new(kept, catalogue.providers.clone(), catalogue.order.clone(), catalogue.configured);
+    let mut smaller = crate::lang::catalogue::Catalogue::new(
+        kept,
+        catalogue.providers.clone(),
+        catalogue.order.clone(),
+        catalogue.configured,
+    );
     std::mem::swap(std::sync::Arc::make_mut(&mut configuration.catalogue), &mut smaller);
     Ok(())
 }

@@ -52,7 +52,8 @@ fn program(plan: &Plan, name: &str, folder: &Path, counter: &Counter, verbose: b
     let read = |path: &str| {
         let mut bytes = Vec::new();
         let file = std::fs::File::open(folder.join(path)).map_err(|error| error.to_string())?;
-        std::io::Read::read_to_end(&mut std::io::Read::take(file, crate::tools::request::BYTES_MAX), &mut bytes).map_err(|error| error.to_string())?;
+        std::io::Read::read_to_end(&mut std::io::Read::take(file, crate::tools::request::BYTES_MAX), &mut bytes)
+            .map_err(|error| error.to_string())?;
         Ok(bytes)
     };
     let (mut passed, mut failed) = (0, 0);
@@ -70,7 +71,8 @@ fn program(plan: &Plan, name: &str, folder: &Path, counter: &Counter, verbose: b
         let words = words(plan, &outcome, verbose);
         out.print(&words);
     }
-    let untested: Vec<&str> = plan.program.rules.iter().map(|rule| rule.name.as_str()).filter(|rule| !decided.contains(*rule)).collect();
+    let untested: Vec<&str> =
+        plan.program.rules.iter().map(|rule| rule.name.as_str()).filter(|rule| !decided.contains(*rule)).collect();
     if !untested.is_empty() {
         out.print(&format!("{name}: no test is decided by {}\n", untested.join(", ")));
     }

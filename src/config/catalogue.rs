@@ -30,7 +30,10 @@ struct Built {
 /// The cards of the built-in catalogue.
 pub fn built_in() -> Vec<Card> {
     let data: Data = serde_json::from_str(DATA).expect("a test reads the data file");
-    data.models.iter().map(|built| card(&built.provider, &built.name, &built.entry, None).expect("a test reads the data file")).collect()
+    data.models
+        .iter()
+        .map(|built| card(&built.provider, &built.name, &built.entry, None).expect("a test reads the data file"))
+        .collect()
 }
 
 /// The built-in catalogue alone, for programs that have no configuration.
@@ -74,7 +77,12 @@ pub fn card(provider: &str, name: &str, entry: &ModelEntry, base: Option<&Card>)
                 "tools" => card.tools = true,
                 "thinking" => card.thinking = true,
                 "documents" => card.documents = true,
-                other => return Err(Problem(format!("{}: `{other}` is none of tools, images, thinking, documents", place("supports")))),
+                other => {
+                    return Err(Problem(format!(
+                        "{}: `{other}` is none of tools, images, thinking, documents",
+                        place("supports")
+                    )));
+                }
             }
         }
     }
@@ -87,7 +95,8 @@ pub fn card(provider: &str, name: &str, entry: &ModelEntry, base: Option<&Card>)
         card.tokenizer = Tokenizer { vocabulary, factor_percent: 100 };
     }
     if let Some(factor) = entry.token_factor {
-        card.tokenizer.factor_percent = whole(factor * 100.0).and_then(|percent| u32::try_from(percent).ok()).unwrap_or(100);
+        card.tokenizer.factor_percent =
+            whole(factor * 100.0).and_then(|percent| u32::try_from(percent).ok()).unwrap_or(100);
     }
     Ok(card)
 }
@@ -102,8 +111,10 @@ fn prices(entry: &ModelEntry, base: Option<Prices>) -> Option<Prices> {
     let input = entry.input_cost.and_then(per_million).or(base.map(|prices| prices.input))?;
     let output = entry.output_cost.and_then(per_million).or(base.map(|prices| prices.output)).unwrap_or(input);
     let given = entry.input_cost.is_none().then_some(base).flatten();
-    let cache_read = entry.cache_read_cost.and_then(per_million).or(given.map(|prices| prices.cache_read)).unwrap_or(input);
-    let cache_write = entry.cache_write_cost.and_then(per_million).or(given.map(|prices| prices.cache_write)).unwrap_or(input);
+    let cache_read =
+        entry.cache_read_cost.and_then(per_million).or(given.map(|prices| prices.cache_read)).unwrap_or(input);
+    let cache_write =
+        entry.cache_write_cost.and_then(per_million).or(given.map(|prices| prices.cache_write)).unwrap_or(input);
     Some(Prices { input, output, cache_read, cache_write })
 }
 

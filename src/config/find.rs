@@ -11,7 +11,11 @@ const NAMES: &[&str] = &["router.json", "config.json"];
 pub fn configuration(named: Option<PathBuf>, environment: &Environment) -> Result<Option<PathBuf>, Problem> {
     let named = named.or_else(|| environment.get("ROUTER_CONFIG").map(PathBuf::from));
     if let Some(path) = named {
-        return if path.is_file() { Ok(Some(path)) } else { Err(Problem(format!("{}: there is no such file", path.display()))) };
+        return if path.is_file() {
+            Ok(Some(path))
+        } else {
+            Err(Problem(format!("{}: there is no such file", path.display())))
+        };
     }
     let here = NAMES.iter().map(PathBuf::from);
     let home = environment.get("HOME").map(|home| Path::new(home).join(".config/claude-router/config.json"));

@@ -46,7 +46,8 @@ impl Environment {
     /// Of this process.
     #[expect(clippy::disallowed_methods, reason = "this is the reader of the environment")]
     pub fn of_process() -> Self {
-        let vars = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let vars =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Self(vars.map(|(name, value)| (name, Secret(value))).collect())
     }
 
@@ -106,7 +107,8 @@ impl Configuration {
     pub fn load(path: Option<PathBuf>, environment: &Environment) -> Result<Self, Problem> {
         let file = match &path {
             Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|error| Problem(format!("{}: {error}", path.display())))?;
+                let text =
+                    std::fs::read_to_string(path).map_err(|error| Problem(format!("{}: {error}", path.display())))?;
                 file::parse(&text, &path.display().to_string())?
             }
             None => File::default(),

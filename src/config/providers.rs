@@ -40,8 +40,20 @@ struct Known {
 }
 
 const KNOWN: &[Known] = &[
-    Known { name: "anthropic", aliases: &[], kind: Kind::Anthropic, base_url: "https://api.anthropic.com", keys: &["ANTHROPIC_API_KEY"] },
-    Known { name: "openai", aliases: &[], kind: Kind::OpenAi, base_url: "https://api.openai.com/v1", keys: &["OPENAI_API_KEY"] },
+    Known {
+        name: "anthropic",
+        aliases: &[],
+        kind: Kind::Anthropic,
+        base_url: "https://api.anthropic.com",
+        keys: &["ANTHROPIC_API_KEY"],
+    },
+    Known {
+        name: "openai",
+        aliases: &[],
+        kind: Kind::OpenAi,
+        base_url: "https://api.openai.com/v1",
+        keys: &["OPENAI_API_KEY"],
+    },
     Known {
         name: "gemini",
         aliases: &["google"],
@@ -49,10 +61,34 @@ const KNOWN: &[Known] = &[
         base_url: "https://generativelanguage.googleapis.com/v1beta/openai",
         keys: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
     },
-    Known { name: "ollama", aliases: &["local"], kind: Kind::OpenAiCompatible, base_url: "http://localhost:11434/v1", keys: &[] },
-    Known { name: "openrouter", aliases: &[], kind: Kind::OpenAiCompatible, base_url: "https://openrouter.ai/api/v1", keys: &["OPENROUTER_API_KEY"] },
-    Known { name: "groq", aliases: &[], kind: Kind::OpenAiCompatible, base_url: "https://api.groq.com/openai/v1", keys: &["GROQ_API_KEY"] },
-    Known { name: "deepseek", aliases: &[], kind: Kind::OpenAiCompatible, base_url: "https://api.deepseek.com", keys: &["DEEPSEEK_API_KEY"] },
+    Known {
+        name: "ollama",
+        aliases: &["local"],
+        kind: Kind::OpenAiCompatible,
+        base_url: "http://localhost:11434/v1",
+        keys: &[],
+    },
+    Known {
+        name: "openrouter",
+        aliases: &[],
+        kind: Kind::OpenAiCompatible,
+        base_url: "https://openrouter.ai/api/v1",
+        keys: &["OPENROUTER_API_KEY"],
+    },
+    Known {
+        name: "groq",
+        aliases: &[],
+        kind: Kind::OpenAiCompatible,
+        base_url: "https://api.groq.com/openai/v1",
+        keys: &["GROQ_API_KEY"],
+    },
+    Known {
+        name: "deepseek",
+        aliases: &[],
+        kind: Kind::OpenAiCompatible,
+        base_url: "https://api.deepseek.com",
+        keys: &["DEEPSEEK_API_KEY"],
+    },
     Known { name: "echo", aliases: &[], kind: Kind::Echo, base_url: "", keys: &[] },
 ];
 
@@ -83,7 +119,11 @@ impl Provider {
 }
 
 /// Every provider and every model of a configuration.
-pub(super) fn resolve(file: &File, configured: bool, environment: &Environment) -> Result<(Vec<Provider>, Catalogue), Problem> {
+pub(super) fn resolve(
+    file: &File,
+    configured: bool,
+    environment: &Environment,
+) -> Result<(Vec<Provider>, Catalogue), Problem> {
     let entries = entries(file)?;
     let mut models: Vec<Card> = built_in();
     let mut providers = Vec::new();
@@ -118,7 +158,13 @@ fn canonical(name: &str) -> &str {
 /// The entries of all sections, by the providers' names.
 fn entries(file: &File) -> Result<BTreeMap<String, ProviderEntry>, Problem> {
     let mut entries: BTreeMap<String, ProviderEntry> = BTreeMap::new();
-    let sections = [("anthropic", &file.anthropic), ("openai", &file.openai), ("google", &file.google), ("local", &file.local), ("openrouter", &file.openrouter)];
+    let sections = [
+        ("anthropic", &file.anthropic),
+        ("openai", &file.openai),
+        ("google", &file.google),
+        ("local", &file.local),
+        ("openrouter", &file.openrouter),
+    ];
     let sections = sections.into_iter().filter_map(|(name, entry)| entry.clone().map(|entry| (name.to_owned(), entry)));
     for (name, entry) in sections.chain(file.providers.clone().unwrap_or_default()) {
         let name = canonical(&name).to_owned();
@@ -142,7 +188,12 @@ fn base_of(endpoint: &str) -> String {
     tail.unwrap_or(endpoint).to_owned()
 }
 
-fn provider(name: &str, known: Option<&Known>, entry: Option<ProviderEntry>, environment: &Environment) -> Result<Provider, Problem> {
+fn provider(
+    name: &str,
+    known: Option<&Known>,
+    entry: Option<ProviderEntry>,
+    environment: &Environment,
+) -> Result<Provider, Problem> {
     let is_implied = entry.is_none() && known.is_some_and(|known| known.keys.is_empty());
     let entry = entry.unwrap_or_default();
     let kind = match (&entry.kind, known) {
@@ -154,7 +205,8 @@ fn provider(name: &str, known: Option<&Known>, entry: Option<ProviderEntry>, env
         (None, None) => Kind::OpenAiCompatible,
     };
     let base_url = match (&entry.base_url, known) {
-        (Some(url), _) => filled(url, environment).map_err(|missing| Problem(format!("providers.{name}.baseUrl: {missing} is not set")))?,
+        (Some(url), _) => filled(url, environment)
+            .map_err(|missing| Problem(format!("providers.{name}.baseUrl: {missing} is not set")))?,
         (None, Some(known)) => known.base_url.to_owned(),
         (None, None) => return Err(Problem(format!("providers.{name}: `baseUrl` is missing"))),
     };
@@ -166,7 +218,8 @@ fn provider(name: &str, known: Option<&Known>, entry: Option<ProviderEntry>, env
     let (key, not_ready) = key_of(&entry, known, environment);
     let mut headers = Vec::new();
     for (header, value) in entry.headers.iter().flatten() {
-        let value = filled(value, environment).map_err(|missing| Problem(format!("providers.{name}.headers.{header}: {missing} is not set")))?;
+        let value = filled(value, environment)
+            .map_err(|missing| Problem(format!("providers.{name}.headers.{header}: {missing} is not set")))?;
         headers.push((header.to_ascii_lowercase(), value));
     }
     Ok(Provider { name: name.to_owned(), kind, base_url, key, not_ready, is_implied, headers })

@@ -42,7 +42,11 @@ pub fn text_of(path: &Path) -> Result<String, String> {
     file.take(limit).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     String::from_utf8(bytes).map_err(|error| {
         // A file that is cut at the limit may be cut in a character; it is too large all the same.
-        if error.as_bytes().len() as u64 == limit { "the file is too large".to_owned() } else { format!("it is not UTF-8 at byte {}", error.utf8_error().valid_up_to()) }
+        if error.as_bytes().len() as u64 == limit {
+            "the file is too large".to_owned()
+        } else {
+            format!("it is not UTF-8 at byte {}", error.utf8_error().valid_up_to())
+        }
     })
 }
 

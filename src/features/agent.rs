@@ -29,7 +29,9 @@ pub(super) fn of(call: &Call<'_>) -> Agent {
         let class = class.to_ascii_lowercase();
         return match class.as_str() {
             class if class.contains("sub") => Agent::Sub,
-            class if class.contains("main") || class.contains("foreground") || class.contains("interactive") => Agent::Main,
+            class if class.contains("main") || class.contains("foreground") || class.contains("interactive") => {
+                Agent::Main
+            }
             _ => Agent::Background,
         };
     }
@@ -37,8 +39,11 @@ pub(super) fn of(call: &Call<'_>) -> Agent {
         return Agent::Other;
     }
     let system = &call.chat.system;
-    let attributed = system.iter().any(|block| block.starts_with("x-anthropic-billing-header") && block.contains("cc_is_subagent=true"));
-    let own_prompt = system.iter().any(|block| SUB_AGENT_PROMPTS.iter().any(|start| block.trim_start().starts_with(start)));
+    let attributed = system
+        .iter()
+        .any(|block| block.starts_with("x-anthropic-billing-header") && block.contains("cc_is_subagent=true"));
+    let own_prompt =
+        system.iter().any(|block| SUB_AGENT_PROMPTS.iter().any(|start| block.trim_start().starts_with(start)));
     if is_helper(call) {
         return Agent::Background;
     }
@@ -51,16 +56,23 @@ pub(super) fn of(call: &Call<'_>) -> Agent {
 
 fn is_claude_code(call: &Call<'_>) -> bool {
     let by_name = client(call).as_deref() == Some("claude-code");
-    by_name || call.chat.system.iter().take(3).any(|block| block.starts_with("x-anthropic-billing-header") || block.starts_with("You are Claude Code"))
+    by_name
+        || call
+            .chat
+            .system
+            .iter()
+            .take(3)
+            .any(|block| block.starts_with("x-anthropic-billing-header") || block.starts_with("You are Claude Code"))
 }
 
 fn is_helper(call: &Call<'_>) -> bool {
     let chat = call.chat;
     let short = chat.messages.len() <= HELPER_MESSAGES_MAX;
     let one_server_tool = matches!(chat.tools.as_slice(), [tool] if tool.server.is_some());
-    let warm_up = short && chat.messages.iter().filter(|message| message.role == Role::User).any(|message| {
-        message.blocks.iter().any(|block| matches!(block, Block::Text(text) if text.trim() == "Warmup"))
-    });
+    let warm_up = short
+        && chat.messages.iter().filter(|message| message.role == Role::User).any(|message| {
+            message.blocks.iter().any(|block| matches!(block, Block::Text(text) if text.trim() == "Warmup"))
+        });
     (short && chat.tools.is_empty()) || one_server_tool || warm_up
 }
 
@@ -86,11 +98,16 @@ pub(super) fn compacted(call: &Call<'_>) -> bool {
 
 /// The working directory that a coding agent names.
 pub(super) fn project(call: &Call<'_>) -> Option<String> {
-    let in_messages = call.chat.messages.iter().take(2).flat_map(|message| &message.blocks).filter_map(|block| match block {
-        Block::Text(text) => Some(&**text),
-        Block::Image(_) | Block::Document { .. } | Block::ToolUse { .. } | Block::ToolResult { .. } | Block::Thinking { .. }
-        | Block::Other { .. } => None,
-    });
+    let in_messages =
+        call.chat.messages.iter().take(2).flat_map(|message| &message.blocks).filter_map(|block| match block {
+            Block::Text(text) => Some(&**text),
+            Block::Image(_)
+            | Block::Document { .. }
+            | Block::ToolUse { .. }
+            | Block::ToolResult { .. }
+            | Block::Thinking { .. }
+            | Block::Other { .. } => None,
+        });
     call.chat.system.iter().map(|text| &**text).chain(in_messages).find_map(|text| {
         let (mark, at) = PROJECT_MARKS.iter().find_map(|mark| text.find(mark).map(|at| (mark, at)))?;
         let tail = text.get(at + mark.len()..)?;

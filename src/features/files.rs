@@ -37,7 +37,11 @@ impl Paths {
                     }
                 }
                 Block::Document { title: Some(title), .. } if message.role == Role::User => self.add(title),
-                Block::Text(_) | Block::Image(_) | Block::Document { .. } | Block::ToolResult { .. } | Block::Thinking { .. }
+                Block::Text(_)
+                | Block::Image(_)
+                | Block::Document { .. }
+                | Block::ToolResult { .. }
+                | Block::Thinking { .. }
                 | Block::Other { .. } => {}
             }
         }
@@ -51,7 +55,11 @@ impl Paths {
             }
             match value {
                 Value::String(path) if path.len() <= PATH_BYTES_MAX => self.add(path),
-                Value::Array(paths) => paths.iter().filter_map(Value::as_str).filter(|path| path.len() <= PATH_BYTES_MAX).for_each(|path| self.add(path)),
+                Value::Array(paths) => paths
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .filter(|path| path.len() <= PATH_BYTES_MAX)
+                    .for_each(|path| self.add(path)),
                 Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {}
             }
         }
@@ -120,7 +128,10 @@ fn path_of(word: &str, quoted: bool) -> Option<&str> {
     let word = word.trim_start_matches(['(', '[', '{', '<', '"', '\'', '`', '@', '*']);
     let word = word.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '}', '>', '"', '\'', '`', '*']);
     let word = without_line(word.strip_suffix("'s").unwrap_or(word));
-    let bad = word.is_empty() || word.len() > PATH_BYTES_MAX || word.contains("://") || word.contains(['<', '>', '|', '"', '`', '(', '=', '$', '{']);
+    let bad = word.is_empty()
+        || word.len() > PATH_BYTES_MAX
+        || word.contains("://")
+        || word.contains(['<', '>', '|', '"', '`', '(', '=', '$', '{']);
     if bad || (quoted && word.contains(char::is_whitespace)) {
         return None;
     }
@@ -130,10 +141,14 @@ fn path_of(word: &str, quoted: bool) -> Option<&str> {
     }
     let name = folded.rsplit(['/', '\\']).next().unwrap_or(&folded);
     let known_name = FILE_NAMES.contains(&name);
-    let extension = name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty() || name.starts_with('.')).map(|(_, extension)| extension);
+    let extension = name
+        .rsplit_once('.')
+        .filter(|(stem, _)| !stem.is_empty() || name.starts_with('.'))
+        .map(|(_, extension)| extension);
     let known_extension = extension.is_some_and(|extension| EXTENSIONS.binary_search(&extension).is_ok());
     // `v` and `s` and their like end versions and abbreviations as well: a number before them is no file.
-    let is_version = name.starts_with(|c: char| c.is_ascii_digit()) && !name.contains(|c: char| c.is_ascii_alphabetic() && !"vx".contains(c));
+    let is_version = name.starts_with(|c: char| c.is_ascii_digit())
+        && !name.contains(|c: char| c.is_ascii_alphabetic() && !"vx".contains(c));
     let slashed = folded.contains('/') && !is_fraction(&folded) && !is_host(&folded);
     ((known_name || known_extension) && !is_version || slashed).then_some(word)
 }

@@ -102,7 +102,8 @@ impl<'a> Request<'a> {
     }
 
     fn session(&self) -> Option<String> {
-        let header = ["x-claude-code-session-id", "x-session-id", "session_id"].iter().find_map(|name| self.call.header(name));
+        let header =
+            ["x-claude-code-session-id", "x-session-id", "session_id"].iter().find_map(|name| self.call.header(name));
         header.map(str::to_owned).or_else(|| self.user_id().1)
     }
 
@@ -110,7 +111,8 @@ impl<'a> Request<'a> {
     fn user_id(&self) -> (Option<String>, Option<String>) {
         let Some(id) = self.call.chat.user.as_deref() else { return (None, None) };
         if let Ok(Value::Object(parts)) = serde_json::from_str::<Value>(id) {
-            let text = |name: &str| parts.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
+            let text =
+                |name: &str| parts.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
             return (text("account_uuid").or_else(|| text("device_id")), text("session_id"));
         }
         match id.split_once("_session_") {
@@ -130,9 +132,17 @@ impl<'a> Request<'a> {
                     match block {
                         Block::Text(text) => texts.push(text),
                         Block::ToolResult { blocks, .. } => {
-                            texts.extend(blocks.iter().filter_map(|block| if let Block::Text(text) = block { Some(&**text) } else { None }));
+                            texts.extend(
+                                blocks.iter().filter_map(|block| {
+                                    if let Block::Text(text) = block { Some(&**text) } else { None }
+                                }),
+                            );
                         }
-                        Block::Image(_) | Block::Document { .. } | Block::ToolUse { .. } | Block::Thinking { .. } | Block::Other { .. } => {}
+                        Block::Image(_)
+                        | Block::Document { .. }
+                        | Block::ToolUse { .. }
+                        | Block::Thinking { .. }
+                        | Block::Other { .. } => {}
                     }
                 }
             }
@@ -143,7 +153,8 @@ impl<'a> Request<'a> {
 
     fn system(&self) -> &str {
         self.system.get_or_init(|| {
-            let texts: Vec<&str> = self.call.chat.system.iter().map(|text| &**text).filter(|text| !text.is_empty()).collect();
+            let texts: Vec<&str> =
+                self.call.chat.system.iter().map(|text| &**text).filter(|text| !text.is_empty()).collect();
             texts.join("\n")
         })
     }
@@ -152,7 +163,8 @@ impl<'a> Request<'a> {
 impl Features for Request<'_> {
     fn ordinal(&self, feature: Feature, asked: &[i64]) -> Option<Bounds> {
         let chat = self.call.chat;
-        let number = |value: u64| Bounds::exactly(i64::try_from(value).unwrap_or(i64::MAX / NUMBER).saturating_mul(NUMBER));
+        let number =
+            |value: u64| Bounds::exactly(i64::try_from(value).unwrap_or(i64::MAX / NUMBER).saturating_mul(NUMBER));
         let truth = |value: bool| Some(Bounds::exactly(i64::from(value)));
         match feature {
             Feature::Api => truth(chat.shape == Shape::OpenAi),
@@ -164,8 +176,13 @@ impl Features for Request<'_> {
                 let index = EFFORT.members.iter().position(|member| *member == word)?;
                 i64::try_from(index).ok().map(Bounds::exactly)
             }
-            Feature::Tokens | Feature::PromptTokens | Feature::SystemTokens | Feature::ToolsTokens | Feature::HistoryTokens => {
-                let parts = self.tokens.get_or_init(|| tokens::Parts::of(chat, self.prompt().message, self.call.tokenizer));
+            Feature::Tokens
+            | Feature::PromptTokens
+            | Feature::SystemTokens
+            | Feature::ToolsTokens
+            | Feature::HistoryTokens => {
+                let parts =
+                    self.tokens.get_or_init(|| tokens::Parts::of(chat, self.prompt().message, self.call.tokenizer));
                 Some(parts.bounds(feature, asked, self.counter, &self.prompt().text))
             }
             Feature::Messages => self.count(chat.messages.len()),
@@ -177,12 +194,26 @@ impl Features for Request<'_> {
                 Thinking::On(budget) => budget.map(number),
                 Thinking::Off | Thinking::Unsaid => None,
             },
-            Feature::WebSearch => truth(chat.tools.iter().any(|tool| tool.server.as_deref().is_some_and(|kind| kind.starts_with("web_search")))),
+            Feature::WebSearch => truth(
+                chat.tools.iter().any(|tool| tool.server.as_deref().is_some_and(|kind| kind.starts_with("web_search"))),
+            ),
             Feature::Agent => i64::try_from(agent::of(self.call) as usize).ok().map(Bounds::exactly),
             Feature::Compacted => truth(agent::compacted(self.call)),
-            Feature::Client | Feature::Model | Feature::Prompt | Feature::System | Feature::Conversation | Feature::Files
-            | Feature::FilesAll | Feature::Tools | Feature::AgentType | Feature::Project | Feature::Session | Feature::User
-            | Feature::Key | Feature::Header | Feature::Metadata => None,
+            Feature::Client
+            | Feature::Model
+            | Feature::Prompt
+            | Feature::System
+            | Feature::Conversation
+            | Feature::Files
+            | Feature::FilesAll
+            | Feature::Tools
+            | Feature::AgentType
+            | Feature::Project
+            | Feature::Session
+            | Feature::User
+            | Feature::Key
+            | Feature::Header
+            | Feature::Metadata => None,
         }
     }
 
@@ -204,10 +235,28 @@ impl Features for Request<'_> {
                 let found = self.call.chat.metadata.iter().find(|(known, _)| &**known == name);
                 found.map(|(_, value)| Cow::Borrowed(&**value))
             }
-            Feature::Api | Feature::Stream | Feature::MaxTokens | Feature::Temperature | Feature::Effort | Feature::Tokens
-            | Feature::PromptTokens | Feature::SystemTokens | Feature::ToolsTokens | Feature::HistoryTokens | Feature::Messages
-            | Feature::Turns | Feature::Files | Feature::FilesAll | Feature::Tools | Feature::Images | Feature::Documents
-            | Feature::Thinking | Feature::ThinkingBudget | Feature::WebSearch | Feature::Agent | Feature::Compacted => None,
+            Feature::Api
+            | Feature::Stream
+            | Feature::MaxTokens
+            | Feature::Temperature
+            | Feature::Effort
+            | Feature::Tokens
+            | Feature::PromptTokens
+            | Feature::SystemTokens
+            | Feature::ToolsTokens
+            | Feature::HistoryTokens
+            | Feature::Messages
+            | Feature::Turns
+            | Feature::Files
+            | Feature::FilesAll
+            | Feature::Tools
+            | Feature::Images
+            | Feature::Documents
+            | Feature::Thinking
+            | Feature::ThinkingBudget
+            | Feature::WebSearch
+            | Feature::Agent
+            | Feature::Compacted => None,
         }
     }
 
@@ -215,7 +264,9 @@ impl Features for Request<'_> {
         let found = match feature {
             Feature::Files => self.files.get_or_init(|| files::newest(self.call.chat, self.prompt())),
             Feature::FilesAll => self.files_all.get_or_init(|| files::all(self.call.chat)),
-            Feature::Tools => self.tools.get_or_init(|| self.call.chat.tools.iter().map(|tool| tool.name.to_string()).collect()),
+            Feature::Tools => {
+                self.tools.get_or_init(|| self.call.chat.tools.iter().map(|tool| tool.name.to_string()).collect())
+            }
             _ => return Cow::Borrowed(&[]),
         };
         Cow::Borrowed(found)
@@ -231,7 +282,11 @@ impl Features for Request<'_> {
 
 /// A decimal of JSON, in billionths.
 fn decimal(value: f64) -> Bounds {
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "the cast saturates, and nine digits behind the point are what is compared")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "the cast saturates, and nine digits behind the point are what is compared"
+    )]
     let scaled = (value * NUMBER as f64).round() as i64;
     Bounds::exactly(scaled)
 }

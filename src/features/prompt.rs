@@ -73,9 +73,9 @@ fn without_injected(text: &str) -> String {
 /// The length of an injected element that a text begins with.
 fn injected_at(text: &str) -> Option<usize> {
     let inside = text.strip_prefix('<')?;
-    let name = INJECTED.iter().find(|name| {
-        inside.strip_prefix(**name).is_some_and(|tail| tail.starts_with('>') || tail.starts_with(' '))
-    })?;
+    let name = INJECTED
+        .iter()
+        .find(|name| inside.strip_prefix(**name).is_some_and(|tail| tail.starts_with('>') || tail.starts_with(' ')))?;
     let close = format!("</{name}>");
     text.find(&close).map(|at| at + close.len())
 }

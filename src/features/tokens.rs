@@ -146,7 +146,8 @@ impl<'a> Parts<'a> {
 
     /// The tokens of a part, as exactly as the thresholds ask for.
     pub(super) fn bounds(&self, feature: Feature, asked: &[i64], counter: &Counter, prompt: &str) -> Bounds {
-        let settled = |bounds: Bounds| !asked.is_empty() && asked.iter().all(|t| (bounds.low >= *t) == (bounds.high >= *t));
+        let settled =
+            |bounds: Bounds| !asked.is_empty() && asked.iter().all(|t| (bounds.low >= *t) == (bounds.high >= *t));
         let by_length = self.scaled(self.total(feature, prompt, |text| (0, text.len() as u64)));
         if settled(by_length) {
             return by_length;

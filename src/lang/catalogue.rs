@@ -135,8 +135,15 @@ impl Catalogue {
     /// What a name stands for: a plain name, an alias, or `provider/model`. Case is folded.
     pub fn find(&self, name: &str) -> Found {
         let Some(ids) = self.names.get(&name.to_lowercase()) else { return Found::None };
-        let provider = name.split_once('/').map(|(provider, _)| provider).filter(|first| self.providers.iter().any(|known| known == first));
-        let ids: Vec<ModelId> = ids.iter().copied().filter(|id| provider.is_none_or(|provider| self.card(*id).provider == provider)).collect();
+        let provider = name
+            .split_once('/')
+            .map(|(provider, _)| provider)
+            .filter(|first| self.providers.iter().any(|known| known == first));
+        let ids: Vec<ModelId> = ids
+            .iter()
+            .copied()
+            .filter(|id| provider.is_none_or(|provider| self.card(*id).provider == provider))
+            .collect();
         match ids.as_slice() {
             [] => Found::None,
             [one] => Found::One(*one),

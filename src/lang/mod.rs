@@ -47,7 +47,11 @@ pub fn check(roots: Vec<Source>, reader: &dyn Reader, catalogue: &Arc<Catalogue>
 }
 
 /// Compiles a program; there is a plan only when no problem is an error.
-pub fn compile(roots: Vec<Source>, reader: &dyn Reader, catalogue: &Arc<Catalogue>) -> (Option<plan::Plan>, Arc<Sources>, Vec<Diagnostic>) {
+pub fn compile(
+    roots: Vec<Source>,
+    reader: &dyn Reader,
+    catalogue: &Arc<Catalogue>,
+) -> (Option<plan::Plan>, Arc<Sources>, Vec<Diagnostic>) {
     let checked = check(roots, reader, catalogue);
     let whole = !diagnostic::any_error(&checked.problems);
     (whole.then(|| plan::build(checked.program)), checked.sources, checked.problems)

@@ -28,7 +28,10 @@ pub(super) async fn hello() -> Response {
 pub(super) async fn health(State(app): State<App>) -> Response {
     let active = app.active();
     let rules = active.plan.program.rules.len();
-    json_answer(StatusCode::OK, &json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "rules": rules, "dry_run": active.dry_run}))
+    json_answer(
+        StatusCode::OK,
+        &json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "rules": rules, "dry_run": active.dry_run}),
+    )
 }
 
 /// The shape of the API that a path belongs to.

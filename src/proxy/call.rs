@@ -31,14 +31,22 @@ pub(super) async fn read(id: String, shape: Shape, request: Request<Body>) -> Re
     if !encoding.eq_ignore_ascii_case("identity") {
         return Err(Failure::client(415, format!("a body in the encoding `{encoding}` is not read; send it plain")));
     }
-    let said = head.headers.get("content-length").and_then(|value| value.to_str().ok()).and_then(|value| value.parse::<usize>().ok());
+    let said = head
+        .headers
+        .get("content-length")
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.parse::<usize>().ok());
     let too_large = || Failure::client(413, format!("the body is larger than {BODY_BYTES_MAX} bytes"));
     if said.is_some_and(|said| said > BODY_BYTES_MAX) {
         return Err(too_large());
     }
     let read = Limited::new(body, BODY_BYTES_MAX).collect().await;
     let body = read.map_err(|error| {
-        if error.is::<http_body_util::LengthLimitError>() { too_large() } else { Failure::client(400, "the body could not be read to its end") }
+        if error.is::<http_body_util::LengthLimitError>() {
+            too_large()
+        } else {
+            Failure::client(400, "the body could not be read to its end")
+        }
     })?;
     let debug = head.headers.get("x-debug").is_some_and(|value| value == "true" || value == "1");
     let query = head.uri.query().map_or_else(String::new, |query| format!("?{query}"));

@@ -72,20 +72,39 @@ pub(super) fn decide(app: &App, active: &Active, call: &Call, wanted: Wanted) ->
     if wanted.words || wanted.json {
         let (_, trace) = eval::explain(plan, &input, false);
         let cost = decision.attempts.first().and_then(|attempt| eval::cost(plan, &input, attempt.model));
-        let explanation = Explanation { request: "this request", plan, decision: &decision, trace: &trace, cost, microseconds: Some(microseconds) };
+        let explanation = Explanation {
+            request: "this request",
+            plan,
+            decision: &decision,
+            trace: &trace,
+            cost,
+            microseconds: Some(microseconds),
+        };
         words = wanted.words.then(|| explanation.human(false));
         json = wanted.json.then(|| explanation.json());
     }
-    let effective: Vec<Effective> = (0..decision.attempts.len())
-        .map(|attempt| if attempt == 0 { decision.effective.clone() } else { eval::effective(plan, &input, &decision, attempt) })
-        .collect();
+    let effective: Vec<Effective> =
+        (0..decision.attempts.len())
+            .map(|attempt| {
+                if attempt == 0 {
+                    decision.effective.clone()
+                } else {
+                    eval::effective(plan, &input, &decision, attempt)
+                }
+            })
+            .collect();
     let input_at_most = request.input_tokens_at_most();
-    let max_tokens = decision.attempts.iter().zip(&effective).map(|(attempt, effective)| {
-        longest_answer(plan, &request, attempt.model, effective, read.max_tokens)
-    });
+    let max_tokens = decision
+        .attempts
+        .iter()
+        .zip(&effective)
+        .map(|(attempt, effective)| longest_answer(plan, &request, attempt.model, effective, read.max_tokens));
     let max_tokens = max_tokens.collect();
     let budgeted = !plan.program.budgets.is_empty();
-    let costs = decision.attempts.iter().map(|attempt| if budgeted { eval::cost(plan, &input, attempt.model).unwrap_or(0) } else { 0 });
+    let costs = decision
+        .attempts
+        .iter()
+        .map(|attempt| if budgeted { eval::cost(plan, &input, attempt.model).unwrap_or(0) } else { 0 });
     let costs = costs.collect();
     Ok(Decided {
         rule: crate::tools::test::decided_name(plan, &decision),
@@ -106,7 +125,13 @@ pub(super) fn decide(app: &App, active: &Active, call: &Call, wanted: Wanted) ->
 }
 
 /// The longest answer of an attempt: as set or asked, cut to what the model writes at most and to the room in its window.
-fn longest_answer(plan: &Plan, request: &Request<'_>, model: ModelId, effective: &Effective, asked: Option<u64>) -> Option<u64> {
+fn longest_answer(
+    plan: &Plan,
+    request: &Request<'_>,
+    model: ModelId,
+    effective: &Effective,
+    asked: Option<u64>,
+) -> Option<u64> {
     let card = plan.program.catalogue.card(model);
     let wanted = effective.max_tokens(asked)?;
     let mut most = wanted.min(card.output_max.max(1));
@@ -126,9 +151,14 @@ fn facts(app: &App, active: &Active, caller: Caller<'_>) -> Facts {
     let models = catalogue.models.iter().map(|card| {
         let name = card.full_name();
         let provider = active.configuration.provider(&card.provider);
-        let no_key = provider.map_or_else(|| Some("nobody serves it".to_owned()), |provider| provider.not_ready.clone());
+        let no_key =
+            provider.map_or_else(|| Some("nobody serves it".to_owned()), |provider| provider.not_ready.clone());
         let cached = known.cached.iter().find(|(model, _)| *model == name).map_or(0, |(_, tokens)| *tokens);
-        ModelFacts { cached_tokens: cached, no_key: no_key.filter(|_| !active.dry_run), ..app.health.facts(&name, elapsed) }
+        ModelFacts {
+            cached_tokens: cached,
+            no_key: no_key.filter(|_| !active.dry_run),
+            ..app.health.facts(&name, elapsed)
+        }
     });
     let sticky = plan.program.pools.iter().map(|pool| {
         let id = sticky_id(pool.sticky?, caller)?;
@@ -159,4 +189,3 @@ pub(super) fn sticky_id<'a>(sticky: Sticky, caller: Caller<'a>) -> Option<&'a st
         Sticky::Key => caller.key,
     }
 }
-

@@ -1,7 +1,7 @@
 //! The provider that is nobody: its answer is the explanation of the decision, so that the first minute needs no account.
 
-use axum::response::Response;
 use axum::body::Body;
+use axum::response::Response;
 
 use crate::proxy::respond::{Reply, Writer, stream_of, whole};
 use crate::wire::event::{Event, Opened, Stop, Usage, assemble};

@@ -59,12 +59,17 @@ impl Failure {
         let message = &self.message;
         let body = match (self.body, shape) {
             (Some(body), _) => Body::from(body),
-            (None, Shape::Anthropic) => Body::from(anthropic::error_body(anthropic::error_kind(self.status), message, request_id)),
+            (None, Shape::Anthropic) => {
+                Body::from(anthropic::error_body(anthropic::error_kind(self.status), message, request_id))
+            }
             (None, Shape::OpenAi) => Body::from(openai::error_body(self.status, message)),
         };
         let mut response = Response::new(body);
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_GATEWAY);
-        let fixed = [("content-type".to_owned(), "application/json".to_owned()), ("x-router-blame".to_owned(), self.blame.word().to_owned())];
+        let fixed = [
+            ("content-type".to_owned(), "application/json".to_owned()),
+            ("x-router-blame".to_owned(), self.blame.word().to_owned()),
+        ];
         for (name, value) in self.headers.into_iter().chain(fixed) {
             if let (Ok(name), Ok(value)) = (axum::http::HeaderName::try_from(name), HeaderValue::try_from(value)) {
                 response.headers_mut().insert(name, value);

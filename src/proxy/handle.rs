@@ -144,7 +144,13 @@ async fn decided(app: &App, active: &Arc<Active>, call: &Arc<Call>, wanted: Want
 }
 
 /// Follows the chain until a target answers.
-async fn attempts(app: &App, active: &Arc<Active>, call: &Call, decided: &Decided, notes: &mut Notes) -> Result<Response, Failure> {
+async fn attempts(
+    app: &App,
+    active: &Arc<Active>,
+    call: &Call,
+    decided: &Decided,
+    notes: &mut Notes,
+) -> Result<Response, Failure> {
     if let Some(rejection) = &decided.decision.rejection {
         let blame = if decided.decision.action == Action::Unservable { Blame::Client } else { Blame::Rules };
         let mut failure = Failure::new(blame, rejection.status, rejection.message.clone());
@@ -211,11 +217,18 @@ fn patience(decided: &Decided, index: usize) -> Patience {
 }
 
 /// Tries one target, as often as the rules say. With a failure, whether the next target may do better.
-async fn target(app: &App, active: &Arc<Active>, call: &Call, decided: &Decided, index: usize) -> Result<Response, (Failure, bool)> {
+async fn target(
+    app: &App,
+    active: &Arc<Active>,
+    call: &Call,
+    decided: &Decided,
+    index: usize,
+) -> Result<Response, (Failure, bool)> {
     let attempt = &decided.decision.attempts[index];
     let card = active.plan.program.catalogue.card(attempt.model);
     let provider = active.configuration.provider(&card.provider);
-    let provider = provider.ok_or_else(|| (Failure::new(Blame::Rules, 500, format!("nobody serves `{}`", card.full_name())), true))?;
+    let provider = provider
+        .ok_or_else(|| (Failure::new(Blame::Rules, 500, format!("nobody serves `{}`", card.full_name())), true))?;
     let patience = patience(decided, index);
     let reply = Reply {
         shape: call.shape,
@@ -230,7 +243,8 @@ async fn target(app: &App, active: &Arc<Active>, call: &Call, decided: &Decided,
     if active.dry_run || provider.kind == Kind::Echo {
         return Ok(echo::answer(&reply, decided.words.as_deref().unwrap_or_default()));
     }
-    let outgoing = outgoing::make(call, provider, card, &decided.effective[index], decided.max_tokens[index], &decided.asked);
+    let outgoing =
+        outgoing::make(call, provider, card, &decided.effective[index], decided.max_tokens[index], &decided.asked);
     let outgoing = outgoing.map_err(|failure| (failure, false))?;
     let mut pause = RETRY_PAUSE;
     let mut retries = patience.retries;
@@ -271,7 +285,8 @@ async fn once(
     let program = &active.plan.program;
     let card = program.catalogue.card(attempt.model);
     let caller = Caller { key: None, user: decided.user.as_deref(), session: decided.session.as_deref() };
-    let reserved = app.ledger.reserve(&program.budgets, attempt.model.0, caller, &app.clock.zoned(), decided.costs[index]);
+    let reserved =
+        app.ledger.reserve(&program.budgets, attempt.model.0, caller, &app.clock.zoned(), decided.costs[index]);
     let reservation = reserved.map_err(|budget| {
         let message = format!("the budget `{}` is spent", program.budgets[budget].name);
         (Failure::new(Blame::Rules, 402, message).with_header("x-should-retry", "false"), true)
@@ -281,7 +296,11 @@ async fn once(
     let begun = match upstream::begin(app, outgoing, &card.provider, first_byte).await {
         Ok(begun) => begun,
         Err(refusal) => {
-            if refusal.by_provider { recorder.failed() } else { recorder.refused() }
+            if refusal.by_provider {
+                recorder.failed()
+            } else {
+                recorder.refused()
+            }
             let try_next = refusal.try_next;
             return Err((refused(refusal, outgoing.shape, call.shape), try_next));
         }
@@ -325,7 +344,8 @@ async fn count(app: &App, request: Request, id: &str) -> Result<Response, Failur
     let decided = decided(app, &active, &call, Wanted::default()).await?;
     if let Some(attempt) = decided.decision.attempts.first().filter(|_| !active.dry_run) {
         let card = active.plan.program.catalogue.card(attempt.model);
-        let provider = active.configuration.provider(&card.provider).filter(|provider| provider.kind == Kind::Anthropic);
+        let provider =
+            active.configuration.provider(&card.provider).filter(|provider| provider.kind == Kind::Anthropic);
         if let Some(provider) = provider {
             let outgoing = outgoing::count(&call, provider, card, &decided.asked)?;
             if let Ok(begun) = upstream::begin(app, &outgoing, &card.provider, upstream::FIRST_BYTE).await {

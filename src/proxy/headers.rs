@@ -4,28 +4,55 @@ use axum::http::{HeaderMap, HeaderName};
 
 /// Headers of one connection, or that the router writes itself, or that hold the client's credentials.
 const NOT_SENT: &[&str] = &[
-    "accept-encoding", "authorization", "connection", "content-encoding", "content-length", "cookie", "expect", "host", "keep-alive",
-    "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
-    "x-api-key", "x-debug", "x-goog-api-key",
+    "accept-encoding",
+    "authorization",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "cookie",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-api-key",
+    "x-debug",
+    "x-goog-api-key",
 ];
 /// Headers of an answer that belong to one connection.
-const NOT_RETURNED: &[&str] = &["connection", "keep-alive", "proxy-authenticate", "set-cookie", "te", "trailer", "transfer-encoding", "upgrade"];
+const NOT_RETURNED: &[&str] =
+    &["connection", "keep-alive", "proxy-authenticate", "set-cookie", "te", "trailer", "transfer-encoding", "upgrade"];
 /// Headers of an answer that a client acts on, also when the body is translated.
 const RETURNED_ALWAYS: &[&str] = &["retry-after", "retry-after-ms", "x-should-retry"];
 
 /// The headers of a request that an upstream of the same API is sent.
 pub(super) fn to_upstream(headers: &HeaderMap) -> HeaderMap {
-    headers.iter().filter(|(name, _)| !NOT_SENT.contains(&name.as_str())).map(|(name, value)| (name.clone(), value.clone())).collect()
+    headers
+        .iter()
+        .filter(|(name, _)| !NOT_SENT.contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 /// The headers of an answer that a client of the same API is sent.
 pub(super) fn to_client(headers: &HeaderMap) -> HeaderMap {
-    headers.iter().filter(|(name, _)| !NOT_RETURNED.contains(&name.as_str())).map(|(name, value)| (name.clone(), value.clone())).collect()
+    headers
+        .iter()
+        .filter(|(name, _)| !NOT_RETURNED.contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 /// The few headers of an answer that are kept when its body is translated.
 pub(super) fn kept(headers: &HeaderMap) -> Vec<(String, String)> {
-    let wanted = |name: &HeaderName| RETURNED_ALWAYS.contains(&name.as_str()) || name.as_str().starts_with("anthropic-ratelimit-");
+    let wanted = |name: &HeaderName| {
+        RETURNED_ALWAYS.contains(&name.as_str()) || name.as_str().starts_with("anthropic-ratelimit-")
+    };
     let kept = headers.iter().filter(|(name, _)| wanted(name));
     kept.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned()))).collect()
 }

@@ -126,7 +126,11 @@ fn router(app: App) -> Router {
 }
 
 /// Serves until `stop` is done, then waits for what is under way.
-pub async fn serve(app: App, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+pub async fn serve(
+    app: App,
+    listener: TcpListener,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
     let tasks = app.tasks.clone();
     let listener = listener.tap_io(|stream| {
         // Without it each event of a stream may wait 40 ms for the acknowledgement of the one before.

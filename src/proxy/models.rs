@@ -29,7 +29,9 @@ fn entries(app: &App) -> Vec<Value> {
     let configuration = &active.configuration;
     let callable = |card: &&Card| {
         let provider = configuration.provider(&card.provider);
-        provider.is_some_and(|provider| provider.kind != Kind::Echo && (active.dry_run || (provider.is_ready() && !provider.is_implied)))
+        provider.is_some_and(|provider| {
+            provider.kind != Kind::Echo && (active.dry_run || (provider.is_ready() && !provider.is_implied))
+        })
     };
     configuration.catalogue.models.iter().filter(callable).map(entry).collect()
 }
@@ -39,14 +41,24 @@ pub(super) async fn list(State(app): State<App>) -> Response {
     let data = entries(&app);
     let id = |value: Option<&Value>| value.map_or(Value::Null, |value| value["id"].clone());
     let (first, last) = (id(data.first()), id(data.last()));
-    json_answer(StatusCode::OK, &json!({"object": "list", "data": data, "has_more": false, "first_id": first, "last_id": last}))
+    json_answer(
+        StatusCode::OK,
+        &json!({"object": "list", "data": data, "has_more": false, "first_id": first, "last_id": last}),
+    )
 }
 
 /// One of them.
 pub(super) async fn one(State(app): State<App>, Path(id): Path<String>) -> Response {
-    let found = app.active().configuration.catalogue.find_asked(&id).map(|model| entry(app.active().configuration.catalogue.card(model)));
+    let found = app
+        .active()
+        .configuration
+        .catalogue
+        .find_asked(&id)
+        .map(|model| entry(app.active().configuration.catalogue.card(model)));
     match found {
         Some(entry) => json_answer(StatusCode::OK, &entry),
-        None => Failure::client(404, format!("no provider has a model `{id}`")).answer(Shape::Anthropic, &app.request_id()),
+        None => {
+            Failure::client(404, format!("no provider has a model `{id}`")).answer(Shape::Anthropic, &app.request_id())
+        }
     }
 }

@@ -43,7 +43,14 @@ pub(super) fn shape_of(kind: Kind) -> Option<Shape> {
 }
 
 /// Makes the request for an attempt.
-pub(super) fn make(call: &Call, provider: &Provider, card: &Card, effective: &Effective, max_tokens: Option<u64>, asked: &str) -> Result<Outgoing, Failure> {
+pub(super) fn make(
+    call: &Call,
+    provider: &Provider,
+    card: &Card,
+    effective: &Effective,
+    max_tokens: Option<u64>,
+    asked: &str,
+) -> Result<Outgoing, Failure> {
     let shape = shape_of(provider.kind).unwrap_or(Shape::OpenAi);
     let changes = changes(card, effective, max_tokens, asked);
     let dialect = Dialect { completion_tokens: provider.kind == Kind::OpenAi, reasoning: card.reasoning };
@@ -52,7 +59,9 @@ pub(super) fn make(call: &Call, provider: &Provider, card: &Card, effective: &Ef
     let same = call.shape == shape;
     let (body, names) = match (same, shape) {
         (true, _) if changes.is_empty() => (call.body.clone(), Names::default()),
-        (true, Shape::Anthropic) => (patch::messages(&call.body, &changes).ok_or_else(broken)?.into(), Names::default()),
+        (true, Shape::Anthropic) => {
+            (patch::messages(&call.body, &changes).ok_or_else(broken)?.into(), Names::default())
+        }
         (true, Shape::OpenAi) => {
             let body = patch::completions(&call.body, &changes, dialect.completion_tokens).ok_or_else(broken)?;
             (body.into(), Names::default())
@@ -68,7 +77,13 @@ pub(super) fn make(call: &Call, provider: &Provider, card: &Card, effective: &Ef
         }
     };
     let headers = headers_of(call, provider, effective, shape, same);
-    Ok(Outgoing { url: url(call, provider, shape, same, "/v1/messages", "/chat/completions"), headers, body, shape, names })
+    Ok(Outgoing {
+        url: url(call, provider, shape, same, "/v1/messages", "/chat/completions"),
+        headers,
+        body,
+        shape,
+        names,
+    })
 }
 
 /// The request that asks an Anthropic provider to count.
@@ -77,7 +92,9 @@ pub(super) fn count(call: &Call, provider: &Provider, card: &Card, asked: &str) 
     let body = if changes.is_empty() {
         call.body.clone()
     } else {
-        patch::messages(&call.body, &changes).ok_or_else(|| Failure::client(400, "the body is not a JSON object"))?.into()
+        patch::messages(&call.body, &changes)
+            .ok_or_else(|| Failure::client(400, "the body is not a JSON object"))?
+            .into()
     };
     let headers = headers_of(call, provider, &Effective::default(), Shape::Anthropic, true);
     let url = url(call, provider, Shape::Anthropic, true, "/v1/messages/count_tokens", "");
@@ -97,11 +114,8 @@ fn url(call: &Call, provider: &Provider, shape: Shape, same: bool, anthropic: &s
 
 /// Settings as changes of a body.
 fn changes(card: &Card, effective: &Effective, max_tokens: Option<u64>, asked: &str) -> Changes {
-    let mut changes = Changes {
-        model: (asked != card.name).then(|| card.name.clone()),
-        max_tokens,
-        ..Changes::default()
-    };
+    let mut changes =
+        Changes { model: (asked != card.name).then(|| card.name.clone()), max_tokens, ..Changes::default() };
     #[expect(clippy::cast_precision_loss, reason = "settings are small")]
     let decimal = |value: i64| value as f64 / NUMBER as f64;
     for held in &effective.settings {
@@ -115,8 +129,17 @@ fn changes(card: &Card, effective: &Effective, max_tokens: Option<u64>, asked: &
             Setting::Stop(texts) => changes.stop = Some(texts.clone()),
             Setting::SystemPrepend(text) => changes.system_before.push(text.clone()),
             Setting::SystemAppend(text) => changes.system_after.push(text.clone()),
-            Setting::MaxTokens(_) | Setting::MaxTokensCap(_) | Setting::Header(..) | Setting::TimeoutFirst(_) | Setting::TimeoutTotal(_)
-            | Setting::Retry(_) | Setting::CacheOff | Setting::CacheFor(_) | Setting::Tag(_) | Setting::Mirror(_) | Setting::Transform(_) => {}
+            Setting::MaxTokens(_)
+            | Setting::MaxTokensCap(_)
+            | Setting::Header(..)
+            | Setting::TimeoutFirst(_)
+            | Setting::TimeoutTotal(_)
+            | Setting::Retry(_)
+            | Setting::CacheOff
+            | Setting::CacheFor(_)
+            | Setting::Tag(_)
+            | Setting::Mirror(_)
+            | Setting::Transform(_) => {}
         }
     }
     changes

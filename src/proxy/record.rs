@@ -34,10 +34,26 @@ enum Outcome {
 }
 
 impl Recorder {
-    pub(super) fn begin(app: &App, model: String, session: Option<String>, prices: Option<Prices>, reservation: Option<Reservation>) -> Self {
+    pub(super) fn begin(
+        app: &App,
+        model: String,
+        session: Option<String>,
+        prices: Option<Prices>,
+        reservation: Option<Reservation>,
+    ) -> Self {
         app.health.begin(&model);
         let started = app.clock.instant();
-        Self { app: app.clone(), model, session, prices, reservation, started, first_byte: None, usage: None, outcome: Outcome::Open }
+        Self {
+            app: app.clone(),
+            model,
+            session,
+            prices,
+            reservation,
+            started,
+            first_byte: None,
+            usage: None,
+            outcome: Outcome::Open,
+        }
     }
 
     /// The first byte of the answer is there.

@@ -17,7 +17,11 @@ fn stamp(path: &PathBuf) -> Stamp {
 }
 
 /// Watches some files, and makes what serves anew with `load` when one changes.
-pub async fn watch(app: App, load: impl Fn() -> Result<(Active, Vec<PathBuf>), String> + Send + 'static, files: Vec<PathBuf>) {
+pub async fn watch(
+    app: App,
+    load: impl Fn() -> Result<(Active, Vec<PathBuf>), String> + Send + 'static,
+    files: Vec<PathBuf>,
+) {
     let mut files = files;
     let mut before: Vec<Stamp> = files.iter().map(stamp).collect();
     loop {

@@ -199,7 +199,10 @@ impl Passing {
         let is_stream = matches!(self.observer, Observer::Stream(_));
         let had_ended = self.ended;
         self.take(&events);
-        let message = events.iter().rev().find_map(|event| if let Event::Error { message, .. } = event { Some(message) } else { None })?;
+        let message = events
+            .iter()
+            .rev()
+            .find_map(|event| if let Event::Error { message, .. } = event { Some(message) } else { None })?;
         if had_ended || !is_stream {
             return None;
         }
@@ -219,14 +222,22 @@ impl Passing {
 // --- another API: event by event ---------------------------------------------------------------------------------------
 
 /// A whole answer, translated. An answer that broke is a failure, which another target may mend.
-pub(super) async fn collect(begun: Begun, recorder: &mut Recorder, upstream: Shape, names: &Names, reply: &Reply, deadline: std::time::Instant) -> Result<Response, Failure> {
+pub(super) async fn collect(
+    begun: Begun,
+    recorder: &mut Recorder,
+    upstream: Shape,
+    names: &Names,
+    reply: &Reply,
+    deadline: std::time::Instant,
+) -> Result<Response, Failure> {
     let deadline = tokio::time::Instant::from_std(deadline);
     let mut body = BytesMut::from(&begun.first[..]);
     let mut rest = begun.rest;
     let failed = |why: String| Failure::new(Blame::Upstream, 502, format!("the upstream broke off: {why}"));
     recorder.first_byte();
     loop {
-        let next = tokio::time::timeout_at(deadline, rest.chunk()).await.map_err(|_| failed("it took too long".to_owned()))?;
+        let next =
+            tokio::time::timeout_at(deadline, rest.chunk()).await.map_err(|_| failed("it took too long".to_owned()))?;
         let Some(bytes) = next.map_err(|error| failed(reason(&error)))? else { break };
         if body.len() + bytes.len() > ANSWER_BYTES_MAX {
             return Err(failed(format!("its answer is larger than {ANSWER_BYTES_MAX} bytes")));
@@ -269,7 +280,14 @@ struct Translating {
 }
 
 /// A stream, translated as it comes.
-pub(super) fn translate(begun: Begun, recorder: Recorder, upstream: Shape, names: &Names, reply: &Reply, deadline: std::time::Instant) -> Response {
+pub(super) fn translate(
+    begun: Begun,
+    recorder: Recorder,
+    upstream: Shape,
+    names: &Names,
+    reply: &Reply,
+    deadline: std::time::Instant,
+) -> Response {
     let mut translating = Translating {
         rest: begun.rest,
         decoder: upstream.decoder(names.clone()),
@@ -283,7 +301,8 @@ pub(super) fn translate(begun: Begun, recorder: Recorder, upstream: Shape, names
         translating.push(&begun.first);
     } else {
         // A stream was asked for and a whole answer came: it is streamed all the same.
-        translating.decoder = Box::new(WholeDecoder { seen: begun.first.to_vec(), shape: upstream, names: names.clone() });
+        translating.decoder =
+            Box::new(WholeDecoder { seen: begun.first.to_vec(), shape: upstream, names: names.clone() });
     }
     let body = futures_util::stream::unfold(translating, |mut translating| async move {
         let piece = translating.next().await?;

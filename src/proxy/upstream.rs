@@ -60,13 +60,15 @@ pub(super) async fn begin(app: &App, outgoing: &Outgoing, who: &str, first_byte:
     let late = || Refusal::of_connection(504, format!("{who} sent nothing for {} s", first_byte.as_secs_f64()));
     let deadline = tokio::time::Instant::from_std(deadline(app, first_byte));
     let sent = tokio::time::timeout_at(deadline, request.send()).await.map_err(|_| late())?;
-    let mut response = sent.map_err(|error| Refusal::of_connection(502, format!("{who} cannot be reached: {}", reason(&error))))?;
+    let mut response =
+        sent.map_err(|error| Refusal::of_connection(502, format!("{who} cannot be reached: {}", reason(&error))))?;
     let status = response.status().as_u16();
     let headers = response.headers().clone();
     if !response.status().is_success() {
         return Err(refusal(who, status, headers, response, deadline).await);
     }
-    let media = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
+    let media =
+        headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
     let is_stream = media.starts_with("text/event-stream");
     if media.starts_with("text/html") {
         return Err(Refusal::of_connection(502, format!("{who} answered with a page, not with an answer of its API")));
@@ -99,7 +101,13 @@ fn error_at_once(outgoing: &Outgoing, first: &[u8]) -> Option<(String, String)> 
     }
 }
 
-async fn refusal(who: &str, status: u16, headers: HeaderMap, mut response: reqwest::Response, deadline: tokio::time::Instant) -> Refusal {
+async fn refusal(
+    who: &str,
+    status: u16,
+    headers: HeaderMap,
+    mut response: reqwest::Response,
+    deadline: tokio::time::Instant,
+) -> Refusal {
     let mut body = BytesMut::new();
     while body.len() < ERROR_BYTES_MAX {
         match tokio::time::timeout_at(deadline, response.chunk()).await {
@@ -122,7 +130,9 @@ fn message_of(body: &[u8]) -> String {
         Some(Value::Array(mut list)) if !list.is_empty() => Some(list.remove(0)),
         other => other,
     };
-    let found = read.as_ref().and_then(|value| value["error"]["message"].as_str().or_else(|| value["error"].as_str()).or_else(|| value["message"].as_str()));
+    let found = read.as_ref().and_then(|value| {
+        value["error"]["message"].as_str().or_else(|| value["error"].as_str()).or_else(|| value["message"].as_str())
+    });
     if let Some(message) = found {
         return message.to_owned();
     }

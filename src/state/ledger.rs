@@ -47,11 +47,21 @@ impl Ledger {
     /// What was spent of each budget, for a caller; none where a budget is for each of something that the caller is not.
     pub fn spent(&self, budgets: &[Budget], caller: Caller<'_>, now: &Zoned) -> Vec<Option<i64>> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        budgets.iter().map(|budget| window(budget, caller, now).map(|window| all.get(&window).copied().unwrap_or(0))).collect()
+        budgets
+            .iter()
+            .map(|budget| window(budget, caller, now).map(|window| all.get(&window).copied().unwrap_or(0)))
+            .collect()
     }
 
     /// Sets an amount aside in every budget that counts the call; the first hard one that it does not fit into otherwise.
-    pub fn reserve(&self, budgets: &[Budget], model: u32, caller: Caller<'_>, now: &Zoned, amount: i64) -> Result<Reservation, usize> {
+    pub fn reserve(
+        &self,
+        budgets: &[Budget],
+        model: u32,
+        caller: Caller<'_>,
+        now: &Zoned,
+        amount: i64,
+    ) -> Result<Reservation, usize> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut windows = Vec::new();
         for (index, budget) in budgets.iter().enumerate().filter(|(_, budget)| counts(budget, model, caller)) {

@@ -42,7 +42,10 @@ impl Sessions {
         let all = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(session) = all.get(session) else { return Known::default() };
         let live = session.held.iter().filter(|(_, (_, when))| now.saturating_sub(*when) < CACHE_AGE);
-        Known { model: session.model.clone(), cached: live.map(|(model, (tokens, _))| (model.clone(), *tokens)).collect() }
+        Known {
+            model: session.model.clone(),
+            cached: live.map(|(model, (tokens, _))| (model.clone(), *tokens)).collect(),
+        }
     }
 
     /// A model answered a conversation, with so many input tokens.

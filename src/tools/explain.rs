@@ -113,8 +113,11 @@ impl Explanation<'_> {
 
     /// For people.
     pub fn human(&self, colour: bool) -> String {
-        let (bold, dim, good, bad, plain) =
-            if colour { ("\u{1b}[1m", "\u{1b}[2m", "\u{1b}[32m", "\u{1b}[31m", "\u{1b}[0m") } else { ("", "", "", "", "") };
+        let (bold, dim, good, bad, plain) = if colour {
+            ("\u{1b}[1m", "\u{1b}[2m", "\u{1b}[32m", "\u{1b}[31m", "\u{1b}[0m")
+        } else {
+            ("", "", "", "", "")
+        };
         let mut text = String::new();
         let by = match self.decision.decided {
             Decided::Rule(_) => format!("rule {}", decided_name(self.plan, self.decision)),
@@ -134,7 +137,13 @@ impl Explanation<'_> {
         let winner = self.trace.rules.iter().find(|rule| self.is_winner(rule));
         if let Some(winner) = winner {
             let _ = writeln!(text, "because");
-            let width = winner.because.iter().map(|because| self.test_words(because).chars().count()).max().unwrap_or(0).min(WIDTH / 2);
+            let width = winner
+                .because
+                .iter()
+                .map(|because| self.test_words(because).chars().count())
+                .max()
+                .unwrap_or(0)
+                .min(WIDTH / 2);
             for because in &winner.because {
                 self.line(&mut text, &format!("  {good}✓{plain} "), because, width);
             }
@@ -194,8 +203,10 @@ impl Explanation<'_> {
             let _ = writeln!(text, "{name:<12} {}", cut(value, WIDTH - 13));
         };
         if let Some(first) = self.decision.attempts.first() {
-            let then: Vec<String> = self.decision.attempts.iter().skip(1).map(|attempt| self.model_words(attempt.model)).collect();
-            let element = self.decision.chain.get(first.element).map_or_else(String::new, |target| self.target_words(target));
+            let then: Vec<String> =
+                self.decision.attempts.iter().skip(1).map(|attempt| self.model_words(attempt.model)).collect();
+            let element =
+                self.decision.chain.get(first.element).map_or_else(String::new, |target| self.target_words(target));
             let taken = self.plan.program.catalogue.card(first.model).name.clone();
             let pool = if element == taken { taken } else { format!("{taken}, of {element}") };
             row("target", &if then.is_empty() { pool } else { format!("{pool}; then {}", then.join(", ")) });
@@ -246,7 +257,8 @@ impl Explanation<'_> {
             .iter()
             .map(|skipped| json!({"model": skipped.model, "reason": skipped.reason.word(), "detail": skipped.detail}))
             .collect();
-        let mut evaluation = json!({"tokens": self.trace.work.tokens.word(), "bytes_scanned": self.trace.work.bytes_scanned});
+        let mut evaluation =
+            json!({"tokens": self.trace.work.tokens.word(), "bytes_scanned": self.trace.work.bytes_scanned});
         if let Some(time) = self.microseconds {
             evaluation["microseconds"] = json!((time * 10.0).round() / 10.0);
         }
@@ -333,7 +345,9 @@ fn value_json(ty: Type, value: i64) -> Value {
         Type::Percent => json!(ratio(WHOLE / 100)),
         Type::Duration => json!(ratio(SECOND)),
         Type::Bool => json!(value != 0),
-        Type::Time | Type::Date | Type::Member(_) | Type::Class | Type::Text | Type::Paths | Type::Texts => json!(ty.show(value)),
+        Type::Time | Type::Date | Type::Member(_) | Type::Class | Type::Text | Type::Paths | Type::Texts => {
+            json!(ty.show(value))
+        }
     }
 }
 
@@ -364,7 +378,13 @@ pub fn tree(plan: &Plan) -> String {
     use crate::lang::plan::SlotPlan;
     let mut text = String::new();
     let program = &plan.program;
-    let _ = writeln!(text, "{} rules, {} tests in all, {} fields", program.rules.len(), program.atoms.len(), program.slots.len());
+    let _ = writeln!(
+        text,
+        "{} rules, {} tests in all, {} fields",
+        program.rules.len(),
+        program.atoms.len(),
+        program.slots.len()
+    );
     let mut slots: Vec<usize> = (0..program.slots.len()).collect();
     slots.sort_by_key(|index| (plan.costs[*index], *index));
     for index in slots {

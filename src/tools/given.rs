@@ -35,7 +35,10 @@ impl<'a> With<'a> {
     }
 
     fn given(&self, feature: Feature, name: Option<&str>) -> Option<&'a GivenValue> {
-        self.values.iter().find(|(known, known_name, _)| *known == feature && *known_name == name).map(|(_, _, value)| *value)
+        self.values
+            .iter()
+            .find(|(known, known_name, _)| *known == feature && *known_name == name)
+            .map(|(_, _, value)| *value)
     }
 }
 
@@ -95,7 +98,14 @@ pub fn give_facts(facts: &mut Facts, given: &[Given], program: &Program) {
     }
 }
 
-fn give_fact(facts: &mut Facts, fact: Fact, argument: &Argument, given: &GivenValue, value: Option<i64>, program: &Program) {
+fn give_fact(
+    facts: &mut Facts,
+    fact: Fact,
+    argument: &Argument,
+    given: &GivenValue,
+    value: Option<i64>,
+    program: &Program,
+) {
     match (fact, value) {
         (Fact::Time, Some(value)) => facts.minute = value,
         (Fact::Weekday, Some(value)) => facts.weekday = value,

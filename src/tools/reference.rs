@@ -15,7 +15,9 @@ pub fn pages() -> Vec<(&'static str, String)> {
 const MADE: &str = "<!-- Printed by `router reference`; change the tables, not this page. -->\n\n";
 
 fn fields() -> String {
-    let mut text = format!("# Fields\n\n{MADE}Everything that a condition can ask about.\n\n| field | type | absent | meaning | example |\n|---|---|---|---|---|\n");
+    let mut text = format!(
+        "# Fields\n\n{MADE}Everything that a condition can ask about.\n\n| field | type | absent | meaning | example |\n|---|---|---|---|---|\n"
+    );
     for field in FIELDS {
         let argument = match field.argument {
             Argument::None => "",
@@ -24,13 +26,21 @@ fn fields() -> String {
             Argument::Model => "(\"model\")",
         };
         let absent = field.absent.unwrap_or("–");
-        let _ = writeln!(text, "| `{}{argument}` | {} | {absent} | {} | `{}` |", field.name, field.ty.words(), field.doc, field.example.replace('|', "\\|"));
+        let _ = writeln!(
+            text,
+            "| `{}{argument}` | {} | {absent} | {} | `{}` |",
+            field.name,
+            field.ty.words(),
+            field.doc,
+            field.example.replace('|', "\\|")
+        );
     }
     text
 }
 
 fn settings() -> String {
-    let mut text = format!("# Settings\n\n{MADE}What `set` can set.\n\n| setting | meaning | example |\n|---|---|---|\n");
+    let mut text =
+        format!("# Settings\n\n{MADE}What `set` can set.\n\n| setting | meaning | example |\n|---|---|---|\n");
     for row in SETTINGS {
         let _ = writeln!(text, "| `{}` | {} | `{}` |", row.name, row.doc, row.example);
     }
@@ -50,7 +60,9 @@ fn codes() -> String {
 }
 
 fn closed_tables() -> String {
-    let mut text = format!("# Closed tables\n\n{MADE}What the fields `prompt`, `files`, `agent`, `client`, `project` and `compacted` are read by.\n");
+    let mut text = format!(
+        "# Closed tables\n\n{MADE}What the fields `prompt`, `files`, `agent`, `client`, `project` and `compacted` are read by.\n"
+    );
     let lists: &[(&str, &[&str])] = &[
         ("Elements that agents inject", tables::INJECTED),
         ("Members of tools' inputs that hold paths", tables::PATH_INPUTS),

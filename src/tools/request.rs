@@ -62,7 +62,10 @@ pub fn read(bytes: &[u8], shape: Option<Shape>) -> Result<Recorded, BadBody> {
     let not_json = |error: serde_json::Error| BadBody(format!("the request is not valid JSON: {error}"));
     if let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(bytes) {
         let body = envelope.body.get().as_bytes().to_vec();
-        let by_path = envelope.path.as_deref().map(|path| if path.contains("chat/completions") { Shape::OpenAi } else { Shape::Anthropic });
+        let by_path = envelope
+            .path
+            .as_deref()
+            .map(|path| if path.contains("chat/completions") { Shape::OpenAi } else { Shape::Anthropic });
         let headers = envelope.headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
         let shape = shape.or(by_path).map_or_else(|| shape_of(&body), Ok)?;
         return Ok(Recorded { shape, body, headers });

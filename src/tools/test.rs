@@ -59,7 +59,8 @@ pub fn run(plan: &Plan, index: usize, counter: &Counter, read: &dyn Fn(&str) -> 
             return outcome;
         }
     };
-    let mut facts = Facts::of_tests(plan.program.budgets.len(), plan.program.catalogue.models.len(), plan.program.pools.len());
+    let mut facts =
+        Facts::of_tests(plan.program.budgets.len(), plan.program.catalogue.models.len(), plan.program.pools.len());
     give_facts(&mut facts, &test.given, &plan.program);
     let agent = main_agent(test);
     let given: Vec<Given> = agent.into_iter().chain(test.given.iter().cloned()).collect();
@@ -88,9 +89,11 @@ fn recorded(test: &TestItem, read: &dyn Fn(&str) -> Result<Vec<u8>, String>) -> 
         return request::read(&bytes, None).map_err(|error| format!("the request `{path}`: {}", error.0));
     }
     let given = |feature: Feature| {
-        test.given.iter().rev().find(|given| given.slot.feature() == Some(feature)).and_then(|given| match &given.value {
-            GivenValue::Text(text) => Some(text.as_str()),
-            GivenValue::Absent | GivenValue::Ordinal(_) | GivenValue::Set(_) => None,
+        test.given.iter().rev().find(|given| given.slot.feature() == Some(feature)).and_then(|given| {
+            match &given.value {
+                GivenValue::Text(text) => Some(text.as_str()),
+                GivenValue::Absent | GivenValue::Ordinal(_) | GivenValue::Set(_) => None,
+            }
         })
     };
     let body = minimal_body(given(Feature::Model).unwrap_or(MODEL), given(Feature::Prompt).unwrap_or(PROMPT));
@@ -119,10 +122,21 @@ fn unmet(plan: &Plan, input: &Input<'_>, decision: &Decision, expect: &Expect) -
         }
         Expect::Set(setting) => unset(decision, setting),
         Expect::Reject(status) => {
-            let found = decision.rejection.as_ref().filter(|_| decision.action == Action::Reject).map(|rejection| rejection.status);
-            (found != Some(*status)).then(|| found.map_or_else(|| format!("it goes to {}", taken_name(plan, decision)), |found| format!("it is rejected with {found}")))
+            let found = decision
+                .rejection
+                .as_ref()
+                .filter(|_| decision.action == Action::Reject)
+                .map(|rejection| rejection.status);
+            (found != Some(*status)).then(|| {
+                found.map_or_else(
+                    || format!("it goes to {}", taken_name(plan, decision)),
+                    |found| format!("it is rejected with {found}"),
+                )
+            })
         }
-        Expect::Unservable => (decision.action != Action::Unservable).then(|| format!("it goes to {}", taken_name(plan, decision))),
+        Expect::Unservable => {
+            (decision.action != Action::Unservable).then(|| format!("it goes to {}", taken_name(plan, decision)))
+        }
         Expect::Condition(condition) => (!eval::holds(plan, input, condition)).then(|| "it does not hold".to_owned()),
     }
 }
@@ -130,10 +144,12 @@ fn unmet(plan: &Plan, input: &Input<'_>, decision: &Decision, expect: &Expect) -
 fn unset(decision: &Decision, setting: &Setting) -> Option<String> {
     if let Setting::MaxTokens(wanted) = setting {
         let found = decision.effective.max_tokens(None);
-        return (found != Some(*wanted)).then(|| found.map_or_else(|| "it is not set".to_owned(), |found| format!("it is {found}")));
+        return (found != Some(*wanted))
+            .then(|| found.map_or_else(|| "it is not set".to_owned(), |found| format!("it is {found}")));
     }
     let same = |held: &Setting| std::mem::discriminant(held) == std::mem::discriminant(setting);
-    let held: Vec<&Setting> = decision.effective.settings.iter().map(|held| &held.setting).filter(|held| same(held)).collect();
+    let held: Vec<&Setting> =
+        decision.effective.settings.iter().map(|held| &held.setting).filter(|held| same(held)).collect();
     if held.contains(&setting) {
         return None;
     }
@@ -170,10 +186,13 @@ fn notes(plan: &Plan, test: &TestItem, request: &dyn Features, facts: &Facts, de
         let changes = others.iter().any(|other| {
             let input = Input { request, facts: other };
             let found = eval::decide(plan, &input);
-            (found.decided, found.attempts.first().map(|attempt| attempt.model)) != (decision.decided, decision.attempts.first().map(|attempt| attempt.model))
+            (found.decided, found.attempts.first().map(|attempt| attempt.model))
+                != (decision.decided, decision.attempts.first().map(|attempt| attempt.model))
         });
         if changes {
-            notes.push(format!("another `{name}` would change the outcome; give it, so that the test says what it means"));
+            notes.push(format!(
+                "another `{name}` would change the outcome; give it, so that the test says what it means"
+            ));
         }
     };
     let with = |change: &dyn Fn(&mut Facts)| {
@@ -183,6 +202,10 @@ fn notes(plan: &Plan, test: &TestItem, request: &dyn Features, facts: &Facts, de
     };
     try_other(Fact::Time, "time", (0..24).map(|hour| with(&|facts: &mut Facts| facts.minute = hour * 60)).collect());
     try_other(Fact::Weekday, "weekday", (0..7).map(|day| with(&|facts: &mut Facts| facts.weekday = day)).collect());
-    try_other(Fact::Bucket, "bucket", [0, WHOLE / 2, WHOLE - 1].iter().map(|value| with(&|facts: &mut Facts| facts.bucket = Some(*value))).collect());
+    try_other(
+        Fact::Bucket,
+        "bucket",
+        [0, WHOLE / 2, WHOLE - 1].iter().map(|value| with(&|facts: &mut Facts| facts.bucket = Some(*value))).collect(),
+    );
     notes
 }

@@ -87,7 +87,9 @@ fn parameters(chat: &Chat<'_>, changes: &Changes, max_tokens: u64, body: &mut Ma
         (None, Thinking::On(budget)) => budget,
         (None, Thinking::Off | Thinking::Unsaid) => None,
     };
-    if let Some(budget) = budget.map(|budget| budget.min(max_tokens.saturating_sub(1))).filter(|budget| *budget >= THINKING_MIN) {
+    if let Some(budget) =
+        budget.map(|budget| budget.min(max_tokens.saturating_sub(1))).filter(|budget| *budget >= THINKING_MIN)
+    {
         body.insert("thinking".to_owned(), json!({"type": "enabled", "budget_tokens": budget}));
     }
     if let Some(user) = &chat.user {
@@ -101,7 +103,10 @@ fn tools(chat: &Chat<'_>, body: &mut Map<String, Value>) {
         .iter()
         .filter(|tool| tool.server.is_none() || tool.schema.is_some())
         .map(|tool| {
-            let schema = tool.schema.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_else(|| json!({"type": "object", "properties": {}}));
+            let schema = tool
+                .schema
+                .and_then(|raw| serde_json::from_str(raw.get()).ok())
+                .unwrap_or_else(|| json!({"type": "object", "properties": {}}));
             let mut made = json!({"name": &*tool.name, "input_schema": schema});
             if let Some(description) = &tool.description {
                 made["description"] = (**description).into();
@@ -141,7 +146,10 @@ fn messages(chat: &Chat<'_>) -> Vec<Value> {
     for (_, content) in &mut made {
         content.sort_by_key(|block| block["type"] != "tool_result");
     }
-    made.into_iter().filter(|(_, content)| !content.is_empty()).map(|(role, content)| json!({"role": role, "content": content})).collect()
+    made.into_iter()
+        .filter(|(_, content)| !content.is_empty())
+        .map(|(role, content)| json!({"role": role, "content": content}))
+        .collect()
 }
 
 fn block(block: &Block<'_>) -> Option<Value> {
@@ -231,7 +239,12 @@ pub fn decode_whole(body: &[u8]) -> Vec<Event> {
         match block["type"].as_str() {
             Some("text") => events.extend([Event::Open(Opened::Text), Event::Delta(text("text")), Event::Close]),
             Some("thinking") => {
-                events.extend([Event::Open(Opened::Thinking), Event::Delta(text("thinking")), Event::Signature(text("signature")), Event::Close]);
+                events.extend([
+                    Event::Open(Opened::Thinking),
+                    Event::Delta(text("thinking")),
+                    Event::Signature(text("signature")),
+                    Event::Close,
+                ]);
             }
             Some("tool_use") => {
                 let opened = Opened::ToolUse { id: text("id"), name: text("name") };
@@ -244,7 +257,11 @@ pub fn decode_whole(body: &[u8]) -> Vec<Event> {
         events.push(broken("the upstream's answer does not say why it ended"));
         return events;
     };
-    events.push(Event::End { stop: stop_of(stop), sequence: value["stop_sequence"].as_str().map(str::to_owned), usage });
+    events.push(Event::End {
+        stop: stop_of(stop),
+        sequence: value["stop_sequence"].as_str().map(str::to_owned),
+        usage,
+    });
     events
 }
 
@@ -383,7 +400,9 @@ pub fn answer(answer: &Answer, id: &str, model: &str) -> String {
         .map(|part| match &part.opened {
             Opened::Text => json!({"type": "text", "text": part.body}),
             Opened::Thinking => json!({"type": "thinking", "thinking": part.body, "signature": part.signature}),
-            Opened::ToolUse { id, name } => json!({"type": "tool_use", "id": id, "name": name, "input": input(&part.body)}),
+            Opened::ToolUse { id, name } => {
+                json!({"type": "tool_use", "id": id, "name": name, "input": input(&part.body)})
+            }
         })
         .collect();
     json!({
@@ -451,7 +470,11 @@ impl StreamEncoder {
                 self.start(*usage, out);
                 self.close(out);
                 let delta = json!({"stop_reason": stop_word(*stop), "stop_sequence": sequence});
-                write(out, "message_delta", &json!({"type": "message_delta", "delta": delta, "usage": usage_json(*usage)}));
+                write(
+                    out,
+                    "message_delta",
+                    &json!({"type": "message_delta", "delta": delta, "usage": usage_json(*usage)}),
+                );
                 write(out, "message_stop", &json!({"type": "message_stop"}));
                 self.done = true;
             }
@@ -487,7 +510,11 @@ impl StreamEncoder {
         };
         self.open = open;
         let index = self.next_index;
-        write(out, "content_block_start", &json!({"type": "content_block_start", "index": index, "content_block": block}));
+        write(
+            out,
+            "content_block_start",
+            &json!({"type": "content_block_start", "index": index, "content_block": block}),
+        );
         self.next_index += 1;
     }
 

@@ -145,7 +145,11 @@ pub fn decode(body: &[u8]) -> Result<Chat<'_>, BadBody> {
         let mut blocks = message.content.map_or(Ok(Vec::new()), |content| parts(content, &place))?;
         match &*message.role {
             "system" | "developer" if messages.is_empty() => {
-                system.extend(blocks.into_iter().filter_map(|block| if let Block::Text(text) = block { Some(text) } else { None }));
+                system.extend(
+                    blocks
+                        .into_iter()
+                        .filter_map(|block| if let Block::Text(text) = block { Some(text) } else { None }),
+                );
             }
             "system" | "developer" => messages.push(Message { role: Role::System, blocks }),
             "user" => messages.push(Message { role: Role::User, blocks }),
@@ -154,14 +158,18 @@ pub fn decode(body: &[u8]) -> Result<Chat<'_>, BadBody> {
                     blocks.insert(0, Block::Thinking { text });
                 }
                 for call in message.tool_calls.unwrap_or_default() {
-                    let input = call.function.arguments.filter(|text| !text.trim().is_empty()).unwrap_or_else(|| "{}".into());
+                    let input =
+                        call.function.arguments.filter(|text| !text.trim().is_empty()).unwrap_or_else(|| "{}".into());
                     blocks.push(Block::ToolUse { id: call.id.unwrap_or_default(), name: call.function.name, input });
                 }
                 messages.push(Message { role: Role::Assistant, blocks });
             }
             "tool" | "function" => {
                 let id = message.tool_call_id.unwrap_or_default();
-                messages.push(Message { role: Role::User, blocks: vec![Block::ToolResult { id, blocks, is_error: false }] });
+                messages.push(Message {
+                    role: Role::User,
+                    blocks: vec![Block::ToolResult { id, blocks, is_error: false }],
+                });
             }
             other => return Err(BadBody(format!("messages.{index}.role: `{other}` is none of the known roles"))),
         }
@@ -219,14 +227,16 @@ fn tool(raw: &RawValue) -> Result<Tool<'_>, BadBody> {
 
 fn tool_choice(raw: &RawValue) -> Result<ToolChoice<'_>, BadBody> {
     if raw.get().starts_with('"') {
-        let word: Str<'_> = serde_json::from_str(raw.get()).map_err(|error| BadBody(format!("tool_choice: {error}")))?;
+        let word: Str<'_> =
+            serde_json::from_str(raw.get()).map_err(|error| BadBody(format!("tool_choice: {error}")))?;
         return Ok(match &*word {
             "required" => ToolChoice::Any,
             "none" => ToolChoice::None,
             _ => ToolChoice::Auto,
         });
     }
-    let read: Option<RawTool<'_>> = serde_json::from_str(raw.get()).map_err(|error| BadBody(format!("tool_choice: {error}")))?;
+    let read: Option<RawTool<'_>> =
+        serde_json::from_str(raw.get()).map_err(|error| BadBody(format!("tool_choice: {error}")))?;
     Ok(read.and_then(|choice| choice.function).map_or(ToolChoice::Auto, |function| ToolChoice::Tool(function.name)))
 }
 
@@ -265,10 +275,9 @@ fn part(raw: &RawValue) -> Result<Block<'_>, serde_json::Error> {
 fn media_of_url(url: Str<'_>) -> Media<'_> {
     let split = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
     match split {
-        Some((media_type, data)) => Media::Base64 {
-            media_type: Str(media_type.to_owned().into()),
-            data: Str(data.to_owned().into()),
-        },
+        Some((media_type, data)) => {
+            Media::Base64 { media_type: Str(media_type.to_owned().into()), data: Str(data.to_owned().into()) }
+        }
         None => Media::Url(url),
     }
 }

@@ -123,7 +123,9 @@ pub fn assemble(events: &[Event]) -> Result<Answer, (String, String)> {
     for event in events {
         match event {
             Event::Start { .. } | Event::Ping | Event::Close => {}
-            Event::Open(opened) => parts.push(Part { opened: opened.clone(), body: String::new(), signature: String::new() }),
+            Event::Open(opened) => {
+                parts.push(Part { opened: opened.clone(), body: String::new(), signature: String::new() })
+            }
             Event::Delta(text) => {
                 if let Some(part) = parts.last_mut() {
                     part.body.push_str(text);

@@ -139,9 +139,12 @@ pub fn decode(body: &[u8]) -> Result<Chat<'_>, BadBody> {
             "user" => Role::User,
             "assistant" => Role::Assistant,
             "system" => Role::System,
-            other => return Err(BadBody(format!("messages.{index}.role: `{other}` is not `user`, `assistant` or `system`"))),
+            other => {
+                return Err(BadBody(format!("messages.{index}.role: `{other}` is not `user`, `assistant` or `system`")));
+            }
         };
-        let blocks = message.content.map_or(Ok(Vec::new()), |content| blocks(content, &format!("messages.{index}.content")))?;
+        let blocks =
+            message.content.map_or(Ok(Vec::new()), |content| blocks(content, &format!("messages.{index}.content")))?;
         messages.push(Message { role, blocks });
     }
     let system = raw.system.map_or(Ok(Vec::new()), |system| blocks(system, "system"))?;
@@ -159,7 +162,10 @@ pub fn decode(body: &[u8]) -> Result<Chat<'_>, BadBody> {
         top_p: raw.top_p,
         top_k: raw.top_k,
         stop: raw.stop_sequences.unwrap_or_default(),
-        system: system.into_iter().filter_map(|block| if let Block::Text(text) = block { Some(text) } else { None }).collect(),
+        system: system
+            .into_iter()
+            .filter_map(|block| if let Block::Text(text) = block { Some(text) } else { None })
+            .collect(),
         messages,
         tools: raw.tools.unwrap_or_default().into_iter().map(tool).collect::<Result<_, _>>()?,
         one_tool_at_a_time: choice.as_ref().is_some_and(|choice| choice.disable_parallel_tool_use),
@@ -209,7 +215,14 @@ fn tool(raw: &RawValue) -> Result<Tool<'_>, BadBody> {
     let read: RawTool<'_> = serde_json::from_str(raw.get()).map_err(|error| BadBody(format!("tools: {error}")))?;
     let server = read.kind.filter(|kind| &**kind != "custom");
     let name = read.name.or_else(|| server.clone()).unwrap_or_default();
-    Ok(Tool { name, description: read.description, schema: read.input_schema, server, deferred: read.defer_loading, raw })
+    Ok(Tool {
+        name,
+        description: read.description,
+        schema: read.input_schema,
+        server,
+        deferred: read.defer_loading,
+        raw,
+    })
 }
 
 fn tool_choice(raw: RawChoice<'_>) -> ToolChoice<'_> {
@@ -272,7 +285,10 @@ fn media(raw: &RawValue) -> Option<Media<'_>> {
         "text" => read.data.map(Media::Text),
         "content" => {
             let parts = blocks(read.content?, "source").ok()?;
-            let texts: Vec<&str> = parts.iter().filter_map(|block| if let Block::Text(text) = block { Some(&**text) } else { None }).collect();
+            let texts: Vec<&str> = parts
+                .iter()
+                .filter_map(|block| if let Block::Text(text) = block { Some(&**text) } else { None })
+                .collect();
             Some(Media::Text(Str(texts.join("\n").into())))
         }
         _ => None,

@@ -63,7 +63,8 @@ fn parameters(chat: &Chat<'_>, changes: &Changes, dialect: Dialect, body: &mut M
         body.insert(name.to_owned(), tokens.into());
     }
     if !dialect.reasoning {
-        let numbers = [("temperature", changes.temperature.or(chat.temperature)), ("top_p", changes.top_p.or(chat.top_p))];
+        let numbers =
+            [("temperature", changes.temperature.or(chat.temperature)), ("top_p", changes.top_p.or(chat.top_p))];
         for (name, value) in numbers {
             if let Some(value) = value {
                 body.insert(name.to_owned(), value.into());
@@ -108,7 +109,9 @@ fn tools(chat: &Chat<'_>, body: &mut Map<String, Value>, names: &mut Names) {
         ToolChoice::Unsaid | ToolChoice::Auto => None,
         ToolChoice::Any => Some(json!("required")),
         ToolChoice::None => Some(json!("none")),
-        ToolChoice::Tool(name) if offers(name) => Some(json!({"type": "function", "function": {"name": names.shorten(name)}})),
+        ToolChoice::Tool(name) if offers(name) => {
+            Some(json!({"type": "function", "function": {"name": names.shorten(name)}}))
+        }
         ToolChoice::Tool(_) => None,
     };
     body.insert("tools".to_owned(), offered.into());
@@ -122,8 +125,15 @@ fn tools(chat: &Chat<'_>, body: &mut Map<String, Value>, names: &mut Names) {
 
 fn messages(chat: &Chat<'_>, changes: &Changes, names: &mut Names) -> Vec<Value> {
     let mut made: Vec<Value> = Vec::new();
-    let own = chat.system.iter().map(|text| &**text).filter(|text| !text.starts_with(BILLING_HEADER) && !text.is_empty());
-    let system: Vec<&str> = changes.system_before.iter().map(String::as_str).chain(own).chain(changes.system_after.iter().map(String::as_str)).collect();
+    let own =
+        chat.system.iter().map(|text| &**text).filter(|text| !text.starts_with(BILLING_HEADER) && !text.is_empty());
+    let system: Vec<&str> = changes
+        .system_before
+        .iter()
+        .map(String::as_str)
+        .chain(own)
+        .chain(changes.system_after.iter().map(String::as_str))
+        .collect();
     if !system.is_empty() {
         made.push(json!({"role": "system", "content": system.join("\n\n")}));
     }
@@ -173,7 +183,12 @@ fn user(blocks: &[Block<'_>], made: &mut Vec<Value>) {
                     (false, false) => text,
                 };
                 made.push(json!({"role": "tool", "tool_call_id": &**id, "content": text}));
-                parts.extend(blocks.iter().filter(|block| matches!(block, Block::Image(_) | Block::Document { .. })).filter_map(part));
+                parts.extend(
+                    blocks
+                        .iter()
+                        .filter(|block| matches!(block, Block::Image(_) | Block::Document { .. }))
+                        .filter_map(part),
+                );
             }
             other => parts.extend(part(other)),
         }
@@ -202,7 +217,9 @@ fn part(block: &Block<'_>) -> Option<Value> {
             let data = format!("data:{};base64,{}", &**media_type, &**data);
             json!({"type": "file", "file": {"filename": name, "file_data": data}})
         }
-        Block::Document { media: Media::Url(url), .. } => json!({"type": "text", "text": format!("[document: {}]", &**url)}),
+        Block::Document { media: Media::Url(url), .. } => {
+            json!({"type": "text", "text": format!("[document: {}]", &**url)})
+        }
         Block::Document { media: Media::File(_), .. } => json!({"type": "text", "text": "[document omitted]"}),
         Block::Thinking { .. } | Block::ToolUse { .. } => return None,
         Block::ToolResult { .. } => return None,
@@ -217,8 +234,13 @@ fn plain(blocks: &[Block<'_>]) -> String {
         match block {
             Block::Text(text) if !text.is_empty() => texts.push(text),
             Block::Other { kind, raw } if &**kind != "redacted_thinking" => texts.push(raw.get()),
-            Block::Text(_) | Block::Other { .. } | Block::Image(_) | Block::Document { .. } | Block::ToolUse { .. }
-            | Block::ToolResult { .. } | Block::Thinking { .. } => {}
+            Block::Text(_)
+            | Block::Other { .. }
+            | Block::Image(_)
+            | Block::Document { .. }
+            | Block::ToolUse { .. }
+            | Block::ToolResult { .. }
+            | Block::Thinking { .. } => {}
         }
     }
     texts.join("\n")
@@ -235,10 +257,12 @@ fn regroup(made: Vec<Value>) -> Vec<Value> {
     }
     let mut grouped = Vec::with_capacity(rest.len() + results.len());
     for message in rest {
-        let calls: Vec<Value> = message["tool_calls"].as_array().into_iter().flatten().map(|call| call["id"].clone()).collect();
+        let calls: Vec<Value> =
+            message["tool_calls"].as_array().into_iter().flatten().map(|call| call["id"].clone()).collect();
         grouped.push(message);
         for id in calls {
-            let answer = results.iter_mut().find(|result| result.as_ref().is_some_and(|result| result["tool_call_id"] == id));
+            let answer =
+                results.iter_mut().find(|result| result.as_ref().is_some_and(|result| result["tool_call_id"] == id));
             grouped.extend(answer.and_then(Option::take));
         }
     }
@@ -399,7 +423,8 @@ impl StreamDecoder {
         }
         let Some(choice) = value["choices"].as_array().and_then(|choices| choices.first()) else { return };
         let delta = &choice["delta"];
-        let thinking = [&delta["reasoning_content"], &delta["reasoning"]].into_iter().map(text_of).find(|text| !text.is_empty());
+        let thinking =
+            [&delta["reasoning_content"], &delta["reasoning"]].into_iter().map(text_of).find(|text| !text.is_empty());
         if let Some(text) = thinking {
             self.text(Open::Thinking, &text, events);
         }
@@ -489,7 +514,11 @@ impl StreamDecoder {
     /// A call's block, under an id that Anthropic takes and that no other call has.
     fn opened(&mut self, place: usize) -> Opened {
         let call = &self.calls[place];
-        let mut id = if call.id.is_empty() { format!("call_{place}_{}", hex(call.name.as_bytes(), 6)) } else { clean_id(&call.id) };
+        let mut id = if call.id.is_empty() {
+            format!("call_{place}_{}", hex(call.name.as_bytes(), 6))
+        } else {
+            clean_id(&call.id)
+        };
         while self.used_ids.contains(&id) {
             id.push_str("_2");
         }
@@ -676,7 +705,11 @@ impl StreamEncoder {
             Event::Close => self.open = Open::Nothing,
             Event::End { stop, usage, .. } => {
                 self.start(out);
-                self.chunk(&json!([{"index": 0, "delta": {}, "finish_reason": stop_word(*stop), "logprobs": null}]), None, out);
+                self.chunk(
+                    &json!([{"index": 0, "delta": {}, "finish_reason": stop_word(*stop), "logprobs": null}]),
+                    None,
+                    out,
+                );
                 if self.with_usage {
                     self.chunk(&json!([]), Some(*usage), out);
                 }

@@ -184,7 +184,10 @@ pub fn messages(body: &[u8], changes: &Changes) -> Option<String> {
         None => {}
     }
     if let Some(effort) = &changes.effort {
-        let mut config: Value = patch.get("output_config").and_then(|json| serde_json::from_str(json).ok()).unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+        let mut config: Value = patch
+            .get("output_config")
+            .and_then(|json| serde_json::from_str(json).ok())
+            .unwrap_or_else(|| Value::Object(serde_json::Map::new()));
         if let Value::Object(map) = &mut config {
             map.insert("effort".to_owned(), Value::from(effort.as_str()));
         }
@@ -202,7 +205,8 @@ pub fn completions(body: &[u8], changes: &Changes, completion_tokens: bool) -> O
     common(&mut patch, changes, "stop");
     if let Some(tokens) = changes.max_tokens {
         let modern = completion_tokens || patch.get("max_completion_tokens").is_some();
-        let (name, other) = if modern { ("max_completion_tokens", "max_tokens") } else { ("max_tokens", "max_completion_tokens") };
+        let (name, other) =
+            if modern { ("max_completion_tokens", "max_tokens") } else { ("max_tokens", "max_completion_tokens") };
         patch.set(name, tokens.to_string());
         patch.remove(other);
     }
@@ -212,7 +216,10 @@ pub fn completions(body: &[u8], changes: &Changes, completion_tokens: bool) -> O
     if !changes.system_before.is_empty() || !changes.system_after.is_empty() {
         let mut messages: Vec<Value> = serde_json::from_str(patch.get("messages")?).ok()?;
         let message = |text: &String| serde_json::json!({"role": "system", "content": text});
-        let n_leading = messages.iter().take_while(|message| matches!(message["role"].as_str(), Some("system" | "developer"))).count();
+        let n_leading = messages
+            .iter()
+            .take_while(|message| matches!(message["role"].as_str(), Some("system" | "developer")))
+            .count();
         for (offset, text) in changes.system_after.iter().enumerate() {
             messages.insert(n_leading + offset, message(text));
         }

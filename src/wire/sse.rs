@@ -58,7 +58,11 @@ impl Reader {
     }
 
     fn line_done(&mut self, line: &[u8]) -> Option<Message> {
-        let line = if std::mem::replace(&mut self.begun, true) { line } else { line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line) };
+        let line = if std::mem::replace(&mut self.begun, true) {
+            line
+        } else {
+            line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line)
+        };
         if line.is_empty() {
             let event = self.event.take();
             let data = std::mem::take(&mut self.data);

@@ -7,7 +7,9 @@ use crate::lang::eval::effective::{self, Effective};
 use crate::lang::eval::read::{Reading, bucket};
 use crate::lang::eval::state::State;
 use crate::lang::input::{Feature, NUMBER};
-use crate::lang::ir::{Argument, BudgetId, BudgetScope, Outcome, Pool, PoolId, Rule, Setting, Slot, Sticky, Strategy, Target};
+use crate::lang::ir::{
+    Argument, BudgetId, BudgetScope, Outcome, Pool, PoolId, Rule, Setting, Slot, Sticky, Strategy, Target,
+};
 use crate::lang::schema::fields::{Read, of_read};
 use crate::lang::schema::types::Type;
 
@@ -32,12 +34,24 @@ pub(super) fn decision(state: &mut State<'_>, winner: Option<usize>) -> Decision
         }
         None => {
             let message = "no rule decides this request, and the program has no default".to_owned();
-            answered(decided, Action::Unservable, Rejection { status: 400, message, retry_after_s: None }, Vec::new(), Vec::new())
+            answered(
+                decided,
+                Action::Unservable,
+                Rejection { status: 400, message, retry_after_s: None },
+                Vec::new(),
+                Vec::new(),
+            )
         }
     }
 }
 
-fn answered(decided: Decided, action: Action, rejection: Rejection, chain: Vec<Target>, skipped: Vec<Skipped>) -> Decision {
+fn answered(
+    decided: Decided,
+    action: Action,
+    rejection: Rejection,
+    chain: Vec<Target>,
+    skipped: Vec<Skipped>,
+) -> Decision {
     Decision {
         decided,
         action,
@@ -93,7 +107,13 @@ fn route(state: &mut State<'_>, winner: Option<usize>, rule: &Rule, decided: Dec
     finish(state, winner, decided, chain, sorted)
 }
 
-fn finish(state: &mut State<'_>, winner: Option<usize>, decided: Decided, chain: Vec<Target>, mut sorted: Sorted) -> Decision {
+fn finish(
+    state: &mut State<'_>,
+    winner: Option<usize>,
+    decided: Decided,
+    chain: Vec<Target>,
+    mut sorted: Sorted,
+) -> Decision {
     if sorted.fit.is_empty() && !sorted.unhealthy.is_empty() {
         sorted.fit = std::mem::take(&mut sorted.unhealthy);
         sorted.skipped.retain(|skipped| skipped.reason != Reason::Unhealthy);
@@ -128,9 +148,16 @@ fn nothing_fits(state: &State<'_>, decided: Decided, chain: Vec<Target>, sorted:
     if let Some(budget) = sorted.budget {
         return refused(state, budget, chain, sorted.skipped);
     }
-    let each: Vec<String> = sorted.skipped.iter().map(|skipped| format!("{}: {}", skipped.model, skipped.detail)).collect();
+    let each: Vec<String> =
+        sorted.skipped.iter().map(|skipped| format!("{}: {}", skipped.model, skipped.detail)).collect();
     let message = format!("no target of the rule can serve this request ({})", each.join("; "));
-    answered(decided, Action::Unservable, Rejection { status: 400, message, retry_after_s: None }, chain, sorted.skipped)
+    answered(
+        decided,
+        Action::Unservable,
+        Rejection { status: 400, message, retry_after_s: None },
+        chain,
+        sorted.skipped,
+    )
 }
 
 /// The models that an element of a chain stands for, in the order in which they are tried.
@@ -172,7 +199,11 @@ fn candidates(reading: Reading<'_>, target: &Target, sorted: &mut Sorted) -> Vec
 }
 
 /// Why a model cannot serve, if it cannot.
-fn unfit(reading: Reading<'_>, settings: &[(Setting, crate::lang::source::Span)], model: ModelId) -> Option<(Reason, String, Option<BudgetId>)> {
+fn unfit(
+    reading: Reading<'_>,
+    settings: &[(Setting, crate::lang::source::Span)],
+    model: ModelId,
+) -> Option<(Reason, String, Option<BudgetId>)> {
     let card = reading.program.catalogue.card(model);
     let facts = reading.input.facts.model(model.0 as usize);
     let reason = |reason, detail: String| Some((reason, detail, None));
@@ -196,7 +227,11 @@ fn unfit(reading: Reading<'_>, settings: &[(Setting, crate::lang::source::Span)]
 }
 
 /// What the request has and the model has not.
-fn lacks(reading: Reading<'_>, settings: &[(Setting, crate::lang::source::Span)], card: &Card) -> Option<(Reason, &'static str)> {
+fn lacks(
+    reading: Reading<'_>,
+    settings: &[(Setting, crate::lang::source::Span)],
+    card: &Card,
+) -> Option<(Reason, &'static str)> {
     let request = reading.input.request;
     let some = |feature| request.ordinal(feature, &[1]).is_some_and(|bounds| bounds.low > 0);
     let off = settings.iter().any(|(setting, _)| matches!(setting, Setting::ThinkingOff));
@@ -232,7 +267,10 @@ fn too_small(reading: Reading<'_>, settings: &[(Setting, crate::lang::source::Sp
     (tokens.low > most).then(|| {
         let least = Type::Number.show(tokens.low);
         let word = if tokens.is_exact() { "" } else { "at least " };
-        format!("{word}{least} tokens leave no room in its window of {}", Type::Number.show(window.saturating_mul(NUMBER)))
+        format!(
+            "{word}{least} tokens leave no room in its window of {}",
+            Type::Number.show(window.saturating_mul(NUMBER))
+        )
     })
 }
 
@@ -300,9 +338,12 @@ fn order(reading: Reading<'_>, id: PoolId) -> Vec<ModelId> {
             members.sort_by_cached_key(|member| reading.cost(pool.members[*member].model).unwrap_or(i64::MAX));
         }
     }
-    let kept = facts.sticky.get(id.index()).copied().flatten().and_then(|model| {
-        members.iter().position(|member| pool.members[*member].model.0 == model)
-    });
+    let kept = facts
+        .sticky
+        .get(id.index())
+        .copied()
+        .flatten()
+        .and_then(|model| members.iter().position(|member| pool.members[*member].model.0 == model));
     if let Some(place) = kept {
         let member = members.remove(place);
         members.insert(0, member);

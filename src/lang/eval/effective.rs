@@ -86,7 +86,9 @@ fn apply(effective: &mut Effective, rule: &Rule) {
                 held.over.push(before);
                 held.setting = setting.clone();
             }
-            None => effective.settings.push(InEffect { setting: setting.clone(), by: rule.name.clone(), over: Vec::new() }),
+            None => {
+                effective.settings.push(InEffect { setting: setting.clone(), by: rule.name.clone(), over: Vec::new() })
+            }
         }
     }
 }

@@ -42,7 +42,8 @@ fn ordinal(reading: Reading<'_>, slot: SlotId) -> Option<i64> {
     match &reading.program.slots[slot.index()] {
         Slot::Label(label) => {
             let given = reading.input.facts.given_labels.iter().find(|(known, _)| *known == label.0);
-            let line = given.map_or_else(|| label_line(reading, &reading.program.labels[label.index()]), |(_, line)| *line);
+            let line =
+                given.map_or_else(|| label_line(reading, &reading.program.labels[label.index()]), |(_, line)| *line);
             i64::try_from(line).ok()
         }
         field @ Slot::Field(..) => reading.ordinal(field, &[]).map(|bounds| bounds.low),

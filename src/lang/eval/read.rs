@@ -45,7 +45,9 @@ impl<'a> Reading<'a> {
                 Some(Cow::Borrowed(full.split_once('/').map_or(full, |(_, model)| model)))
             }
             Read::Fact(Fact::Target) => self.target.map(|model| Cow::Borrowed(self.card(model).name.as_str())),
-            Read::Fact(Fact::TargetProvider) => self.target.map(|model| Cow::Borrowed(self.card(model).provider.as_str())),
+            Read::Fact(Fact::TargetProvider) => {
+                self.target.map(|model| Cow::Borrowed(self.card(model).provider.as_str()))
+            }
             Read::Fact(_) => None,
         }
     }

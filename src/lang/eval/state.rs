@@ -193,9 +193,7 @@ impl<'a> State<'a> {
 
     /// The truth of an atom by what is known.
     pub(super) fn atom(&self, id: AtomId) -> Truth {
-        let open = |slot: SlotId, what| {
-            Truth::Open(Need { cost: self.plan.costs[slot.index()], what })
-        };
+        let open = |slot: SlotId, what| Truth::Open(Need { cost: self.plan.costs[slot.index()], what });
         match &self.program().atoms[id.index()] {
             Atom::Within(slot, set) => match &self.slots[slot.index()] {
                 Known::Ordinal(None) => Truth::Is(false),
@@ -216,7 +214,8 @@ impl<'a> State<'a> {
             Atom::Compare(left, _, right) | Atom::SameText(left, right) => match self.alone.get(&id) {
                 Some(value) => Truth::Is(*value),
                 None => {
-                    let dearer = if self.plan.costs[left.index()] < self.plan.costs[right.index()] { right } else { left };
+                    let dearer =
+                        if self.plan.costs[left.index()] < self.plan.costs[right.index()] { right } else { left };
                     open(*dearer, Missing::Atom(id))
                 }
             },
@@ -303,7 +302,9 @@ impl<'a> State<'a> {
         match &plan.slots[id.index()] {
             SlotPlan::Ordinal(ordinal) => {
                 let bounds = match slot {
-                    Slot::Label(label) => Some(Bounds::exactly(i64::try_from(self.label_line(label.index())).unwrap_or(0))),
+                    Slot::Label(label) => {
+                        Some(Bounds::exactly(i64::try_from(self.label_line(label.index())).unwrap_or(0)))
+                    }
                     Slot::Field(..) => self.reading.ordinal(slot, asked),
                 };
                 if plan.costs[id.index()] == Cost::Count && !matches!(slot, Slot::Label(_)) {
@@ -365,7 +366,9 @@ impl<'a> State<'a> {
     /// The line of a label that wins: of those that hold, the one with the highest confidence, the earlier on a tie.
     pub(super) fn label_line(&mut self, label: usize) -> usize {
         let plan: &'a Plan = self.plan;
-        if let Some((_, line)) = self.reading.input.facts.given_labels.iter().find(|(known, _)| *known as usize == label) {
+        if let Some((_, line)) =
+            self.reading.input.facts.given_labels.iter().find(|(known, _)| *known as usize == label)
+        {
             return *line;
         }
         let lines = &plan.program.labels[label].lines;

@@ -127,7 +127,13 @@ fn failing(state: &State<'_>, condition: &Condition) -> Option<Because> {
 }
 
 fn because(state: &State<'_>, test: &Test, held: bool) -> Because {
-    Because { span: test.span, outer_not: test.outer_not, via: test.via.as_ref().map(ToString::to_string), held, value: value(state, test) }
+    Because {
+        span: test.span,
+        outer_not: test.outer_not,
+        via: test.via.as_ref().map(ToString::to_string),
+        held,
+        value: value(state, test),
+    }
 }
 
 /// What a test saw, in words.
@@ -217,7 +223,8 @@ fn fields(state: &State<'_>) -> Vec<(String, Seen)> {
         {
             let label = &state.plan.program.labels[label.index()];
             let line = usize::try_from(bounds.low).unwrap_or(0);
-            found.push((format!("{}.confidence", label.name), Seen::Value(Type::Percent, label.lines[line].confidence)));
+            found
+                .push((format!("{}.confidence", label.name), Seen::Value(Type::Percent, label.lines[line].confidence)));
         }
     }
     found
@@ -290,7 +297,8 @@ fn holder(state: &State<'_>, slot: SlotId, member: &Member) -> Option<String> {
 }
 
 fn shortened(text: &str) -> String {
-    let one_line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(VALUE_CHARS_MAX + 1).collect();
+    let one_line: String =
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(VALUE_CHARS_MAX + 1).collect();
     if one_line.chars().count() <= VALUE_CHARS_MAX {
         return one_line;
     }

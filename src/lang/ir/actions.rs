@@ -87,9 +87,14 @@ impl<'t> Resolver<'t> {
     /// A status that a rejection may have.
     pub(super) fn status(&mut self, literal: &Literal) -> Option<u16> {
         let value = self.quantity(literal, Type::Number)?;
-        let status = u16::try_from(value / NUMBER).ok().filter(|status| value % NUMBER == 0 && (400..=599).contains(status));
+        let status =
+            u16::try_from(value / NUMBER).ok().filter(|status| value % NUMBER == 0 && (400..=599).contains(status));
         if status.is_none() {
-            let problem = Diagnostic::new(&codes::OUT_OF_RANGE, literal.span(), format!("`{}` is not a status of an error", literal.raw));
+            let problem = Diagnostic::new(
+                &codes::OUT_OF_RANGE,
+                literal.span(),
+                format!("`{}` is not a status of an error", literal.raw),
+            );
             self.report(problem.help("a rejection has a status from 400 to 599"));
         }
         status
@@ -133,16 +138,26 @@ impl<'t> Resolver<'t> {
         let name = set.setting.text.as_str();
         let Some(row) = settings::find(name) else {
             let help = suggest::help(name, SETTINGS.iter().map(|row| row.name));
-            let problem = Diagnostic::new(&codes::BAD_SETTING, set.setting.span(), format!("there is no setting `{name}`"));
+            let problem =
+                Diagnostic::new(&codes::BAD_SETTING, set.setting.span(), format!("there is no setting `{name}`"));
             self.report(problem.maybe_help(help));
             return None;
         };
         let found = self.set_values(row, &set.values);
         if found.is_none() {
-            let before = self.problems.iter().any(|problem| set.values.iter().any(|value| value.span().start <= problem.span.start && problem.span.end <= value.span().end && problem.span.source == value.span().source));
+            let before = self.problems.iter().any(|problem| {
+                set.values.iter().any(|value| {
+                    value.span().start <= problem.span.start
+                        && problem.span.end <= value.span().end
+                        && problem.span.source == value.span().source
+                })
+            });
             if !before {
                 let message = format!("`{name}` cannot be set to this");
-                self.report(Diagnostic::new(&codes::BAD_SETTING, set.setting.span(), message).help(format!("such as `{}`", row.example)));
+                self.report(
+                    Diagnostic::new(&codes::BAD_SETTING, set.setting.span(), message)
+                        .help(format!("such as `{}`", row.example)),
+                );
             }
         }
         found
@@ -182,7 +197,16 @@ impl<'t> Resolver<'t> {
                     _ => None,
                 }
             }
-            (Takes::Number { .. } | Takes::Cap | Takes::Thinking | Takes::Effort | Takes::Texts | Takes::Header | Takes::Edit, _) => None,
+            (
+                Takes::Number { .. }
+                | Takes::Cap
+                | Takes::Thinking
+                | Takes::Effort
+                | Takes::Texts
+                | Takes::Header
+                | Takes::Edit,
+                _,
+            ) => None,
         }
     }
 

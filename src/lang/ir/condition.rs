@@ -114,7 +114,13 @@ impl<'t> Resolver<'t> {
         })
     }
 
-    fn inlined(&mut self, name: &'t str, condition: &'t tree::Condition, test: &'t tree::Test, negated: bool) -> Condition {
+    fn inlined(
+        &mut self,
+        name: &'t str,
+        condition: &'t tree::Condition,
+        test: &'t tree::Test,
+        negated: bool,
+    ) -> Condition {
         let _ = name;
         if !self.enter_let(&test.field) {
             return Condition::Always(false);
@@ -178,7 +184,8 @@ impl<'t> Resolver<'t> {
 
     fn unknown_field(&mut self, field: &FieldRef) {
         let name = field.name.text.as_str();
-        let mut known: Vec<String> = FIELDS.iter().map(|row| row.name.to_owned()).filter(|row| !row.starts_with("NAME")).collect();
+        let mut known: Vec<String> =
+            FIELDS.iter().map(|row| row.name.to_owned()).filter(|row| !row.starts_with("NAME")).collect();
         known.extend(self.scope.names(&[Kind::Let, Kind::Label]).iter().map(|name| (*name).to_owned()));
         for budget in self.scope.names(&[Kind::Budget]) {
             known.extend(["spent", "remaining", "used"].iter().map(|part| format!("{budget}.{part}")));
@@ -200,7 +207,9 @@ impl<'t> Resolver<'t> {
                 let folded = if row.name == "header" { text.to_ascii_lowercase() } else { text };
                 Some(Argument::Text(folded))
             }
-            (Takes::Model, Some(ModelName::Name(name))) if matches!(self.scope.find(&name.text), Some(Meaning::Pool(_))) => {
+            (Takes::Model, Some(ModelName::Name(name)))
+                if matches!(self.scope.find(&name.text), Some(Meaning::Pool(_))) =>
+            {
                 let Some(Meaning::Pool(pool)) = self.scope.find(&name.text) else { return None };
                 Some(Argument::Pool(pool))
             }
@@ -226,7 +235,8 @@ impl<'t> Resolver<'t> {
     }
 
     fn mismatch(&mut self, expected: &str, found: &Val<'_>, help: Option<String>) {
-        let problem = Diagnostic::new(&codes::TYPE_MISMATCH, found.span, format!("expected {expected}, found {}", found.words()));
+        let problem =
+            Diagnostic::new(&codes::TYPE_MISMATCH, found.span, format!("expected {expected}, found {}", found.words()));
         self.report(problem.maybe_help(help));
     }
 
@@ -311,7 +321,11 @@ impl<'t> Resolver<'t> {
             return None;
         }
         if matches!((sign, ty), (Comparison::Equal | Comparison::NotEqual, Type::Member(_))) {
-            self.wrong_operator(test, &ty.words(), if sign == Comparison::Equal { "write `is`" } else { "write `is not`" });
+            self.wrong_operator(
+                test,
+                &ty.words(),
+                if sign == Comparison::Equal { "write `is`" } else { "write `is not`" },
+            );
             return None;
         }
         let value = self.value(value, &members_of(ty))?;
@@ -351,7 +365,8 @@ impl<'t> Resolver<'t> {
             (ValKind::Member(index), Type::Member(_) | Type::Class) => Some(*index),
             (ValKind::Quantity(quantity), _) if quantity.ty == ty => {
                 if ty == Type::Time && quantity.value == 24 * 60 && !may_end_day {
-                    let problem = Diagnostic::new(&codes::BAD_QUANTITY, value.span, "`24:00` stands only at the end of a range");
+                    let problem =
+                        Diagnostic::new(&codes::BAD_QUANTITY, value.span, "`24:00` stands only at the end of a range");
                     self.report(problem.help("write `00:00`"));
                     return None;
                 }
@@ -491,7 +506,11 @@ impl<'t> Resolver<'t> {
                 self.unknown_member(field, classes.iter().map(String::as_str));
                 None
             }
-            ValKind::Quantity(_) | ValKind::Text(_) | ValKind::Pattern { .. } | ValKind::Regex(_) | ValKind::Bool(_) => {
+            ValKind::Quantity(_)
+            | ValKind::Text(_)
+            | ValKind::Pattern { .. }
+            | ValKind::Regex(_)
+            | ValKind::Bool(_) => {
                 let help = self.program.labels[label.index()].classes.join(", ");
                 self.mismatch("a class", value, Some(format!("the classes are {help}")));
                 None
@@ -547,7 +566,8 @@ impl<'t> Resolver<'t> {
         let mut ids = Vec::with_capacity(values.len());
         for value in values {
             let ValKind::Text(chars) = &value.kind else {
-                let help = matches!(value.kind, ValKind::Pattern { .. }).then(|| "a pattern stands behind `contains`".to_owned());
+                let help = matches!(value.kind, ValKind::Pattern { .. })
+                    .then(|| "a pattern stands behind `contains`".to_owned());
                 self.mismatch("a text", &value, help);
                 return None;
             };
@@ -574,7 +594,8 @@ impl<'t> Resolver<'t> {
         let is_provider = slot.fact() == Some(crate::lang::input::Fact::TargetProvider);
         if is_provider && !self.catalogue.providers.iter().any(|known| known == name) {
             let help = suggest::help(name, self.catalogue.providers.iter().map(String::as_str));
-            let problem = Diagnostic::new(&codes::UNKNOWN_PROVIDER, span, format!("no provider is called `{name}`")).maybe_help(help);
+            let problem = Diagnostic::new(&codes::UNKNOWN_PROVIDER, span, format!("no provider is called `{name}`"))
+                .maybe_help(help);
             let softened = if self.catalogue.configured { problem } else { problem.as_warning() };
             self.report(softened);
         }
@@ -620,7 +641,11 @@ impl<'t> Resolver<'t> {
             Err(error) => {
                 let why = error.to_string();
                 let last = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-                self.report(Diagnostic::new(&codes::BAD_REGEX, literal.span(), format!("the regular expression does not work: {last}")));
+                self.report(Diagnostic::new(
+                    &codes::BAD_REGEX,
+                    literal.span(),
+                    format!("the regular expression does not work: {last}"),
+                ));
                 None
             }
         }
@@ -633,7 +658,10 @@ impl<'t> Resolver<'t> {
         for value in &values {
             patterns.push((self.pattern(value)?, value.span));
         }
-        let ids = patterns.iter().map(|(pattern, _)| self.atom(Atom::Text(id, TextTest::Contains(pattern.clone())))).collect();
+        let ids = patterns
+            .iter()
+            .map(|(pattern, _)| self.atom(Atom::Text(id, TextTest::Contains(pattern.clone()))))
+            .collect();
         let any = matches!(quantifier, Quantifier::Any | Quantifier::None);
         if patterns.len() > 1 {
             self.program.lists.push(PatternList { patterns, any });
@@ -679,7 +707,9 @@ impl<'t> Resolver<'t> {
             None
         };
         if let Some(message) = complaint {
-            self.report(Diagnostic::new(&codes::BAD_PATTERN, value.span, message).help("write `\\*` for the character"));
+            self.report(
+                Diagnostic::new(&codes::BAD_PATTERN, value.span, message).help("write `\\*` for the character"),
+            );
             return None;
         }
         let plain = text::plain(inner);
@@ -697,7 +727,8 @@ impl<'t> Resolver<'t> {
         let mut ids = Vec::with_capacity(values.len());
         for value in &values {
             let ValKind::Text(chars) = &value.kind else {
-                let help = matches!(value.kind, ValKind::Pattern { .. }).then(|| "a member of a set is a plain text or a glob".to_owned());
+                let help = matches!(value.kind, ValKind::Pattern { .. })
+                    .then(|| "a member of a set is a plain text or a glob".to_owned());
                 self.mismatch("a text", value, help);
                 return None;
             };
@@ -727,8 +758,17 @@ fn member(chars: &[Char], paths: bool) -> Member {
 fn members_of(ty: Type) -> Members {
     match ty {
         Type::Member(closed) => Members::Closed(closed),
-        Type::Number | Type::Money | Type::Percent | Type::Duration | Type::Time | Type::Date | Type::Bool | Type::Class
-        | Type::Text | Type::Paths | Type::Texts => Members::None,
+        Type::Number
+        | Type::Money
+        | Type::Percent
+        | Type::Duration
+        | Type::Time
+        | Type::Date
+        | Type::Bool
+        | Type::Class
+        | Type::Text
+        | Type::Paths
+        | Type::Texts => Members::None,
     }
 }
 

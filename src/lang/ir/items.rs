@@ -5,8 +5,8 @@ use crate::lang::input::WHOLE;
 use crate::lang::ir::resolve::{NEST_MAX, Resolver, default_rule};
 use crate::lang::ir::scope::Meaning;
 use crate::lang::ir::{
-    Atom, Budget, BudgetId, BudgetScope, Condition, Label, LabelId, LabelLine, Period, Pool, PoolId, PoolMember, Rule, Slot, Sticky,
-    Strategy,
+    Atom, Budget, BudgetId, BudgetScope, Condition, Label, LabelId, LabelLine, Period, Pool, PoolId, PoolMember, Rule,
+    Slot, Sticky, Strategy,
 };
 use crate::lang::schema::types::Type;
 use crate::lang::schema::{fields, suggest};
@@ -77,7 +77,10 @@ impl<'t> Resolver<'t> {
         let otherwise = label.lines.iter().filter(|line| line.when.is_none()).count();
         if otherwise != 1 {
             let message = format!("the label `{}` has {otherwise} `otherwise` lines; it needs one", label.name.text);
-            self.report(Diagnostic::new(&codes::BAD_LABEL, label.name.span(), message).help("add a line such as `general otherwise`"));
+            self.report(
+                Diagnostic::new(&codes::BAD_LABEL, label.name.span(), message)
+                    .help("add a line such as `general otherwise`"),
+            );
         }
         self.program.labels.push(Label {
             name: label.name.text.clone(),
@@ -125,7 +128,8 @@ impl<'t> Resolver<'t> {
         if found.is_none() {
             let known: Vec<&str> = table.iter().map(|(known, _)| *known).collect();
             let problem = Diagnostic::new(&codes::BAD_POOL, word.span(), format!("`{}` is no {what}", word.text));
-            let help = suggest::help(&word.text, known.iter().copied()).unwrap_or_else(|| format!("known are {}", known.join(", ")));
+            let help = suggest::help(&word.text, known.iter().copied())
+                .unwrap_or_else(|| format!("known are {}", known.join(", ")));
             self.report(problem.help(help));
         }
         found
@@ -157,7 +161,8 @@ impl<'t> Resolver<'t> {
                 let mut resolved = default_rule(item.place.0);
                 self.actions(actions, &mut resolved, false);
                 if let Some(first) = &self.program.default {
-                    let problem = Diagnostic::new(&codes::TWO_DEFAULTS, item.place.0, "the program has a `default` already");
+                    let problem =
+                        Diagnostic::new(&codes::TWO_DEFAULTS, item.place.0, "the program has a `default` already");
                     let problem = problem.related(first.span, "the first one is here");
                     self.report(problem);
                 } else {
@@ -212,8 +217,10 @@ impl<'t> Resolver<'t> {
             ("user", Some(of)) => BudgetScope::User(self.model_text(of).unwrap_or_default()),
             ("model", Some(of)) => self.model(of).map_or(BudgetScope::All, BudgetScope::Model),
             (kind, of) => {
-                let each = if of.is_none() { "each key`, `each user` or `each session" } else { "key`, `user` or `model" };
-                let problem = Diagnostic::new(&codes::SYNTAX, scope.kind.span(), format!("a budget is not for `{kind}`"));
+                let each =
+                    if of.is_none() { "each key`, `each user` or `each session" } else { "key`, `user` or `model" };
+                let problem =
+                    Diagnostic::new(&codes::SYNTAX, scope.kind.span(), format!("a budget is not for `{kind}`"));
                 self.report(problem.help(format!("write `for {each}`")));
                 BudgetScope::All
             }
@@ -253,7 +260,9 @@ impl<'t> Resolver<'t> {
         if weighted && complete && (rest < 0 || (rest == 0 && open > 0)) {
             let message = match rest {
                 0 => format!("the weights of `{}` leave nothing for the members without one", pool.name.text),
-                _ => format!("the weights of `{}` add up to {}, over 100%", pool.name.text, Type::Percent.show(written)),
+                _ => {
+                    format!("the weights of `{}` add up to {}, over 100%", pool.name.text, Type::Percent.show(written))
+                }
             };
             self.report(Diagnostic::new(&codes::BAD_POOL, pool.name.span(), message));
         }
@@ -261,7 +270,11 @@ impl<'t> Resolver<'t> {
         known.written_weight = (weighted && open == 0 && !members.is_empty()).then_some(written);
         known.members = members
             .into_iter()
-            .map(|(model, share, span)| PoolMember { model, weight: share.unwrap_or(rest.max(0) / open.max(1)).max(0), span })
+            .map(|(model, share, span)| PoolMember {
+                model,
+                weight: share.unwrap_or(rest.max(0) / open.max(1)).max(0),
+                span,
+            })
             .collect();
         if !weighted {
             known.members.iter_mut().for_each(|member| member.weight = 1);
@@ -285,7 +298,8 @@ impl<'t> Resolver<'t> {
         let needs: Vec<Vec<usize>> = self.program.labels.iter().map(|label| self.labels_of(label)).collect();
         let mut heights: Vec<usize> = vec![0; needs.len()];
         for _ in 0..=NEST_MAX {
-            let next: Vec<usize> = needs.iter().map(|of| of.iter().map(|label| heights[*label] + 1).max().unwrap_or(0)).collect();
+            let next: Vec<usize> =
+                needs.iter().map(|of| of.iter().map(|label| heights[*label] + 1).max().unwrap_or(0)).collect();
             if next == heights {
                 return;
             }
@@ -324,4 +338,3 @@ impl<'t> Resolver<'t> {
         }
     }
 }
-

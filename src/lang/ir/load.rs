@@ -57,7 +57,8 @@ impl Reader for NoFiles {
 
 /// Loads the programs of some root texts, one after another in one program, with all that they use.
 pub fn load(roots: Vec<Source>, reader: &dyn Reader) -> Loaded {
-    let mut loader = Loader { sources: Sources::default(), reader, seen: HashSet::new(), stack: Vec::new(), problems: Vec::new() };
+    let mut loader =
+        Loader { sources: Sources::default(), reader, seen: HashSet::new(), stack: Vec::new(), problems: Vec::new() };
     let mut items = Vec::new();
     for root in roots {
         let name = root.name.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
@@ -95,7 +96,8 @@ impl Loader<'_> {
         for item in file.items {
             if let ItemKind::Use(target) = &item.kind {
                 if late {
-                    let problem = Diagnostic::new(&codes::BAD_USE, item.place.0, "a `use` stands before all other items");
+                    let problem =
+                        Diagnostic::new(&codes::BAD_USE, item.place.0, "a `use` stands before all other items");
                     self.problems.push(problem);
                 }
                 self.used(target.inner(), target.span(), path, items);
@@ -110,7 +112,8 @@ impl Loader<'_> {
     fn language(&mut self, file: &File) {
         if let Some(version) = file.language.as_ref().filter(|version| version.raw != "1") {
             let message = format!("version `{}` of the language is not known", version.raw);
-            self.problems.push(Diagnostic::new(&codes::LANGUAGE_VERSION, version.span(), message).help("write `language 1`"));
+            self.problems
+                .push(Diagnostic::new(&codes::LANGUAGE_VERSION, version.span(), message).help("write `language 1`"));
         }
     }
 

@@ -170,7 +170,11 @@ impl Atom {
     /// The slot that it asks first.
     pub fn slot(&self) -> SlotId {
         match self {
-            Self::Within(slot, _) | Self::Compare(slot, ..) | Self::Text(slot, _) | Self::SameText(slot, _) | Self::Holds(slot, _) => *slot,
+            Self::Within(slot, _)
+            | Self::Compare(slot, ..)
+            | Self::Text(slot, _)
+            | Self::SameText(slot, _)
+            | Self::Holds(slot, _) => *slot,
         }
     }
 

@@ -33,7 +33,9 @@ impl<'t> Resolver<'t> {
                 ValKind::Text(chars) => Some(text::plain(&chars)),
                 _ => wrong(self),
             },
-            Bound::Condition(Condition::Test(test)) if matches!(test.operator, Operator::Bare) && test.field.argument.is_none() => {
+            Bound::Condition(Condition::Test(test))
+                if matches!(test.operator, Operator::Bare) && test.field.argument.is_none() =>
+            {
                 if !self.enter_let(&test.field) {
                     return None;
                 }
@@ -52,7 +54,8 @@ impl<'t> Resolver<'t> {
             return;
         }
         let help = suggest::help(&name.text, self.scope.names(kinds));
-        let quoted = matches!(self.catalogue.find(&name.text), Found::One(_)).then(|| format!("write `\"{}\"`", name.text));
+        let quoted =
+            matches!(self.catalogue.find(&name.text), Found::One(_)).then(|| format!("write `\"{}\"`", name.text));
         let problem = Diagnostic::new(&codes::UNKNOWN_NAME, name.span(), format!("`{}` is not defined", name.text));
         self.report(problem.maybe_help(help.or(quoted)));
     }
@@ -90,8 +93,9 @@ impl<'t> Resolver<'t> {
                 .maybe_help(suggest::help(provider, known))
         } else {
             let near = self.catalogue.nearest(text.rsplit('/').next().unwrap_or(text));
-            Diagnostic::new(&codes::UNKNOWN_MODEL, span, format!("no provider has a model `{text}`"))
-                .help(near.map_or_else(|| "add it to the configuration".to_owned(), |near| format!("did you mean `{near}`?")))
+            Diagnostic::new(&codes::UNKNOWN_MODEL, span, format!("no provider has a model `{text}`")).help(
+                near.map_or_else(|| "add it to the configuration".to_owned(), |near| format!("did you mean `{near}`?")),
+            )
         };
         let softened = if self.catalogue.configured { problem } else { problem.as_warning() };
         self.report(softened);

@@ -53,7 +53,8 @@ pub fn resolve(loaded: &Loaded, catalogue: &Arc<Catalogue>) -> (Program, Vec<Dia
         atom_ids: HashMap::new(),
     };
     let prelude = resolver.prelude_in_use(loaded);
-    let n_rules = loaded.items.iter().filter(|item| matches!(item.kind, ItemKind::Rule(_) | ItemKind::Adjust(_))).count();
+    let n_rules =
+        loaded.items.iter().filter(|item| matches!(item.kind, ItemKind::Rule(_) | ItemKind::Adjust(_))).count();
     if n_rules > RULES_MAX {
         let span = loaded.items.last().map_or_else(Span::default, |item| item.place.0);
         let message = format!("the program has {n_rules} rules; at most {RULES_MAX} are read");
@@ -81,9 +82,12 @@ impl<'t> Resolver<'t> {
         let own: HashSet<&str> = loaded
             .items
             .iter()
-            .filter_map(|item| if let ItemKind::Label(label) = &item.kind { Some(label.name.text.as_str()) } else { None })
+            .filter_map(
+                |item| if let ItemKind::Label(label) = &item.kind { Some(label.name.text.as_str()) } else { None },
+            )
             .collect();
-        let replaced = |item: &Item| matches!(&item.kind, ItemKind::Label(label) if own.contains(label.name.text.as_str()));
+        let replaced =
+            |item: &Item| matches!(&item.kind, ItemKind::Label(label) if own.contains(label.name.text.as_str()));
         loaded.prelude.iter().filter(|item| !replaced(item)).collect()
     }
 

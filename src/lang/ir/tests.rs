@@ -37,7 +37,9 @@ impl<'t> Resolver<'t> {
         if given.field.name.text == "request" && given.field.argument.is_none() {
             match given.value.as_ref().map(|value| &value.kind) {
                 Some(tree::ValueKind::Text(literal)) => item.request = self.plain_text(literal),
-                _ => self.report(Diagnostic::new(&codes::BAD_TEST, given.field.place.0, "`given request` names a file")),
+                _ => {
+                    self.report(Diagnostic::new(&codes::BAD_TEST, given.field.place.0, "`given request` names a file"))
+                }
             }
             return;
         }
@@ -85,7 +87,9 @@ impl<'t> Resolver<'t> {
                     ValKind::List(list) => list.clone(),
                     _ => vec![value.clone()],
                 };
-                let texts = list.iter().map(|value| if let ValKind::Text(chars) = &value.kind { Some(text::plain(chars)) } else { None });
+                let texts = list
+                    .iter()
+                    .map(|value| if let ValKind::Text(chars) = &value.kind { Some(text::plain(chars)) } else { None });
                 match texts.collect::<Option<Vec<String>>>() {
                     Some(texts) => Some(GivenValue::Set(texts)),
                     None => self.bad_given(&value, ty),
@@ -103,7 +107,9 @@ impl<'t> Resolver<'t> {
 
     fn bad_given(&mut self, value: &Val<'_>, ty: Type) -> Option<GivenValue> {
         let message = format!("expected {}, found {}", ty.words(), value.words());
-        self.report(Diagnostic::new(&codes::TYPE_MISMATCH, value.span, message).help(format!("such as `{}`", ty.sample())));
+        self.report(
+            Diagnostic::new(&codes::TYPE_MISMATCH, value.span, message).help(format!("such as `{}`", ty.sample())),
+        );
         None
     }
 
@@ -117,7 +123,9 @@ impl<'t> Resolver<'t> {
 
     /// A value that the field can have.
     fn in_domain(&mut self, slot: &Slot, amount: i64, value: &Val<'_>) -> Option<i64> {
-        let whole = slot.feature().is_some() && slot.ty() == Type::Number && slot.feature() != Some(crate::lang::input::Feature::Temperature);
+        let whole = slot.feature().is_some()
+            && slot.ty() == Type::Number
+            && slot.feature() != Some(crate::lang::input::Feature::Temperature);
         let fine = whole && amount % crate::lang::input::NUMBER != 0;
         let bucket = slot.fact() == Some(Fact::Bucket) && amount >= WHOLE;
         let midnight = slot.ty() == Type::Time && amount >= 24 * 60;
@@ -149,12 +157,13 @@ impl<'t> Resolver<'t> {
         match self.scope.find(&name.text) {
             Some(Meaning::Rule) => Some(name.text.clone()),
             _ => {
-                let help = crate::lang::schema::suggest::help(&name.text, self.scope.names(&[crate::lang::ir::Kind::Rule]));
-                let problem = Diagnostic::new(&codes::UNKNOWN_NAME, name.span(), format!("there is no rule `{}`", name.text));
+                let help =
+                    crate::lang::schema::suggest::help(&name.text, self.scope.names(&[crate::lang::ir::Kind::Rule]));
+                let problem =
+                    Diagnostic::new(&codes::UNKNOWN_NAME, name.span(), format!("there is no rule `{}`", name.text));
                 self.report(problem.maybe_help(help));
                 None
             }
         }
     }
 }
-

@@ -1,9 +1,9 @@
 //! Values: literals read, lets of values put in their place, lists spliced.
 
 use crate::lang::diagnostic::{Diagnostic, codes};
+use crate::lang::ir::LabelId;
 use crate::lang::ir::resolve::{NEST_MAX, Resolver};
 use crate::lang::ir::scope::Meaning;
-use crate::lang::ir::LabelId;
 use crate::lang::schema::quantity::{self, Quantity};
 use crate::lang::schema::text::{self, Char};
 use crate::lang::schema::types::{Closed, Type};
@@ -32,7 +32,11 @@ pub(super) struct Val<'t> {
 pub(super) enum ValKind<'t> {
     Quantity(Quantity),
     Text(Vec<Char>),
-    Pattern { word: bool, exact: bool, chars: Vec<Char> },
+    Pattern {
+        word: bool,
+        exact: bool,
+        chars: Vec<Char>,
+    },
     Regex(&'t Literal),
     Bool(bool),
     /// A member of the set that was expected, by its index among the members.
@@ -66,7 +70,9 @@ impl<'t> Resolver<'t> {
         let index = match members {
             Members::None => None,
             Members::Closed(closed) => closed.members.iter().position(|member| *member == word),
-            Members::Classes(label) => self.program.labels[label.index()].classes.iter().position(|class| class == word),
+            Members::Classes(label) => {
+                self.program.labels[label.index()].classes.iter().position(|class| class == word)
+            }
         };
         index.and_then(|index| i64::try_from(index).ok())
     }
@@ -194,7 +200,9 @@ impl<'t> Resolver<'t> {
             return Some(quantity.value);
         }
         let message = format!("expected {}, found {}", ty.words(), quantity.ty.words());
-        self.report(Diagnostic::new(&codes::TYPE_MISMATCH, literal.span(), message).help(format!("such as `{}`", ty.sample())));
+        self.report(
+            Diagnostic::new(&codes::TYPE_MISMATCH, literal.span(), message).help(format!("such as `{}`", ty.sample())),
+        );
         None
     }
 

@@ -74,7 +74,8 @@ pub fn build(program: Program) -> Plan {
     let costs = costs(&program);
     let free = (0u32..).zip(&program.slots).filter(|(_, slot)| slot.is_free()).map(|(id, _)| SlotId(id)).collect();
     let label_orders = program.labels.iter().map(|label| {
-        let mut order: Vec<u32> = (0u32..).zip(&label.lines).filter(|(_, line)| line.when.is_some()).map(|(id, _)| id).collect();
+        let mut order: Vec<u32> =
+            (0u32..).zip(&label.lines).filter(|(_, line)| line.when.is_some()).map(|(id, _)| id).collect();
         order.sort_by_key(|line| (-label.lines[*line as usize].confidence, *line));
         order
     });

@@ -73,7 +73,14 @@ impl FieldId {
     }
 }
 
-const fn feature(name: &'static str, ty: Type, cost: Cost, of: Feature, doc: &'static str, example: &'static str) -> Field {
+const fn feature(
+    name: &'static str,
+    ty: Type,
+    cost: Cost,
+    of: Feature,
+    doc: &'static str,
+    example: &'static str,
+) -> Field {
     Field { name, ty, argument: Argument::None, absent: None, cost, read: Read::Feature(of), doc, example }
 }
 

@@ -42,10 +42,32 @@ const UNITS: &[(&str, Type, i64)] = &[
 ];
 /// What people write for a unit, and what it is.
 const NEARLY: &[(&str, &str)] = &[
-    ("K", "k"), ("m", "min"), ("mn", "min"), ("mins", "min"), ("minutes", "min"), ("minute", "min"), ("sec", "s"),
-    ("secs", "s"), ("seconds", "s"), ("second", "s"), ("S", "s"), ("MS", "ms"), ("Ms", "ms"), ("msec", "ms"), ("H", "h"),
-    ("hr", "h"), ("hrs", "h"), ("hour", "h"), ("hours", "h"), ("D", "d"), ("day", "d"), ("days", "d"), ("pct", "%"),
-    ("Min", "min"), ("MIN", "min"), ("mil", "M"),
+    ("K", "k"),
+    ("m", "min"),
+    ("mn", "min"),
+    ("mins", "min"),
+    ("minutes", "min"),
+    ("minute", "min"),
+    ("sec", "s"),
+    ("secs", "s"),
+    ("seconds", "s"),
+    ("second", "s"),
+    ("S", "s"),
+    ("MS", "ms"),
+    ("Ms", "ms"),
+    ("msec", "ms"),
+    ("H", "h"),
+    ("hr", "h"),
+    ("hrs", "h"),
+    ("hour", "h"),
+    ("hours", "h"),
+    ("D", "d"),
+    ("day", "d"),
+    ("days", "d"),
+    ("pct", "%"),
+    ("Min", "min"),
+    ("MIN", "min"),
+    ("mil", "M"),
 ];
 
 /// Reads a literal.
@@ -74,7 +96,11 @@ pub fn parse(raw: &str) -> Result<Quantity, Wrong> {
 
 /// Reads digits with at most one point as a multiple of `one`, exactly.
 fn decimal(raw: &str, digits: &str, one: i64, ty: Type) -> Result<i64, Wrong> {
-    let misplaced = digits.ends_with('_') || digits.starts_with('_') || digits.contains("__") || digits.contains("_.") || digits.contains("._");
+    let misplaced = digits.ends_with('_')
+        || digits.starts_with('_')
+        || digits.contains("__")
+        || digits.contains("_.")
+        || digits.contains("._");
     if misplaced {
         let clean: String = digits.chars().filter(|c| *c != '_').collect();
         return Err(wrong(format!("`_` stands between digits only in `{raw}`"), Some(format!("write `{clean}`"))));
@@ -131,7 +157,10 @@ fn time(raw: &str) -> Result<Quantity, Wrong> {
 fn date(raw: &str) -> Result<Quantity, Wrong> {
     match raw.parse::<Date>() {
         Ok(date) if raw.len() == 10 => Ok(Quantity { ty: Type::Date, value: day_of(date) }),
-        _ => Err(wrong(format!("`{raw}` is not a date"), Some("write the year, the month and the day: `2026-01-31`".to_owned()))),
+        _ => Err(wrong(
+            format!("`{raw}` is not a date"),
+            Some("write the year, the month and the day: `2026-01-31`".to_owned()),
+        )),
     }
 }
 

@@ -67,12 +67,7 @@ pub static SETTINGS: &[SettingRow] = &[
         example: "set thinking off",
     },
     SettingRow { name: "effort", takes: Takes::Effort, doc: "The reasoning effort.", example: "set effort low" },
-    SettingRow {
-        name: "stop",
-        takes: Takes::Texts,
-        doc: "Texts that end the answer.",
-        example: "set stop [\"END\"]",
-    },
+    SettingRow { name: "stop", takes: Takes::Texts, doc: "Texts that end the answer.", example: "set stop [\"END\"]" },
     SettingRow {
         name: "header",
         takes: Takes::Header,

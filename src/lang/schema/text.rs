@@ -54,9 +54,9 @@ fn escape(
         'u' => {
             let braced = inner.get(end..).and_then(|tail| tail.strip_prefix('{')).and_then(|tail| tail.split_once('}'));
             let code = braced.map(|(digits, _)| digits);
-            let read = code.filter(|digits| (1..=6).contains(&digits.len())).and_then(|digits| {
-                u32::from_str_radix(digits, 16).ok().and_then(char::from_u32)
-            });
+            let read = code
+                .filter(|digits| (1..=6).contains(&digits.len()))
+                .and_then(|digits| u32::from_str_radix(digits, 16).ok().and_then(char::from_u32));
             let length = code.map_or(0, |digits| digits.len() + 2);
             match read {
                 Some(c) => {

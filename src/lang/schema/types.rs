@@ -18,11 +18,8 @@ pub static API: Closed = Closed { name: "api", members: &["messages", "chat", "r
 /// `agent`
 pub static AGENT: Closed = Closed { name: "agent", members: &["main", "sub", "background", "other"], ordered: false };
 /// `effort`
-pub static EFFORT: Closed = Closed {
-    name: "effort",
-    members: &["none", "minimal", "low", "medium", "high", "xhigh", "max"],
-    ordered: true,
-};
+pub static EFFORT: Closed =
+    Closed { name: "effort", members: &["none", "minimal", "low", "medium", "high", "xhigh", "max"], ordered: true };
 /// `weekday`
 pub static WEEKDAY: Closed =
     Closed { name: "weekday", members: &["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ordered: true };
@@ -109,8 +106,17 @@ impl Type {
         match self {
             Self::Time => Some(24 * 60),
             Self::Member(closed) if closed == &WEEKDAY => Some(7),
-            Self::Number | Self::Money | Self::Percent | Self::Duration | Self::Date | Self::Bool | Self::Member(_)
-            | Self::Class | Self::Text | Self::Paths | Self::Texts => None,
+            Self::Number
+            | Self::Money
+            | Self::Percent
+            | Self::Duration
+            | Self::Date
+            | Self::Bool
+            | Self::Member(_)
+            | Self::Class
+            | Self::Text
+            | Self::Paths
+            | Self::Texts => None,
         }
     }
 
@@ -168,7 +174,8 @@ fn money(value: i64) -> String {
 }
 
 fn duration(value: i64) -> String {
-    let units = [("d", 86_400 * SECOND), ("h", 3_600 * SECOND), ("min", 60 * SECOND), ("s", SECOND), ("ms", SECOND / 1_000)];
+    let units =
+        [("d", 86_400 * SECOND), ("h", 3_600 * SECOND), ("min", 60 * SECOND), ("s", SECOND), ("ms", SECOND / 1_000)];
     let fits = units.iter().find(|(_, unit)| value != 0 && value % unit == 0);
     let (word, unit) = fits.copied().unwrap_or(if value >= SECOND { ("s", SECOND) } else { ("ms", SECOND / 1_000) });
     format!("{}{word}", decimal(value, unit, false))

@@ -1,7 +1,6 @@
 //! Pairs of the grammar to the tree: one function per grammar rule, the rule quoted above it.
 //!
 //! The grammar fixes what children a pair has; `Children` is the only place that relies on it.
-#![expect(clippy::wildcard_enum_match_arm, reason = "the grammar's rules are many, and each place takes a few")]
 
 use pest::iterators::{Pair, Pairs};
 
@@ -50,8 +49,8 @@ impl Builder {
     }
 
     fn place(&self, pair: &Pair<'_, G>) -> Place {
-        let span = pair.as_span();
-        Place(Span::new(self.source, self.base + span.start()..self.base + span.end()))
+        let start = pair.as_span().start();
+        Place(Span::new(self.source, self.base + start..self.base + end_of(pair)))
     }
 
     fn literal(&self, pair: &Pair<'_, G>) -> Literal {
@@ -329,7 +328,8 @@ impl Builder {
     /// `a and b or c`: no reading is chosen.
     fn mixed(&mut self, at: Place, first_is_and: bool, split: usize) {
         let (first, second) = if first_is_and { ("and", "or") } else { ("or", "and") };
-        let names: Vec<String> = (0..split).map(|n| char::from(b'a' + u8::try_from(n % 24).unwrap_or(0)).to_string()).collect();
+        let names: Vec<String> =
+            (0..split).map(|n| char::from(b'a' + u8::try_from(n % 24).unwrap_or(0)).to_string()).collect();
         let next = char::from(b'a' + u8::try_from(split % 24).unwrap_or(0));
         let all = names.join(&format!(" {first} "));
         let (last, front) = names.split_last().expect("a connective stands behind a part");
@@ -449,6 +449,13 @@ impl Builder {
         };
         Value { place, kind }
     }
+}
+
+/// Where a pair's last word ends: pest lets a pair reach over the blanks and comments before an optional part that is
+/// not there.
+fn end_of(pair: &Pair<'_, G>) -> usize {
+    let last = pair.clone().into_inner().rev().find(|child| child.as_rule() != G::COMMENT);
+    last.map_or_else(|| pair.as_span().end(), |last| end_of(&last))
 }
 
 fn comparison_sign(sign: &str) -> Comparison {

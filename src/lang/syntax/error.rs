@@ -1,5 +1,4 @@
 //! The parser's complaint, worded: what was found, what was expected, what helps.
-#![expect(clippy::wildcard_enum_match_arm, reason = "most rules of the grammar are said by one of a few names")]
 
 use std::collections::BTreeSet;
 
@@ -67,8 +66,18 @@ fn expected(error: &Error<G>) -> String {
 /// How a message calls what a grammar rule parses; none where another name says it already.
 fn name_of(rule: G) -> Option<String> {
     let name = match rule {
-        G::EOI | G::item_only | G::language | G::use_item | G::let_item | G::budget_item | G::label_item | G::pool_item
-        | G::rule_item | G::default_item | G::adjust_item | G::test_item => "an item",
+        G::EOI
+        | G::item_only
+        | G::language
+        | G::use_item
+        | G::let_item
+        | G::budget_item
+        | G::label_item
+        | G::pool_item
+        | G::rule_item
+        | G::default_item
+        | G::adjust_item
+        | G::test_item => "an item",
         G::name => "a name",
         G::class | G::label_line => "a class",
         G::text => "a text in quotes",
@@ -80,7 +89,9 @@ fn name_of(rule: G) -> Option<String> {
         G::scope => "`key`, `user`, `session` or `model`",
         G::strategy => "a strategy",
         G::target | G::model_name => "a model or a pool",
-        G::route | G::reject | G::set | G::timeout | G::retry | G::cache | G::tag | G::mirror | G::transform => "an action",
+        G::route | G::reject | G::set | G::timeout | G::retry | G::cache | G::tag | G::mirror | G::transform => {
+            "an action"
+        }
         G::given | G::expect => "`given` or `expect`",
         G::setting => "a setting",
         G::compare | G::within | G::is | G::contains | G::like | G::matches => "an operator",
@@ -110,7 +121,9 @@ fn help(text: &str, at: usize, found: &str, error: &Error<G>) -> Option<String> 
     let wants_name = matches!(&error.variant, ErrorVariant::ParsingError { positives, .. }
         if positives.iter().any(|rule| matches!(rule, G::name | G::class)));
     let last = before.rsplit(|c: char| c.is_whitespace()).next().unwrap_or_default();
-    if found.starts_with('"') && !text.get(at + 1..).is_some_and(|rest| rest.lines().next().is_some_and(|line| line.contains('"'))) {
+    if found.starts_with('"')
+        && !text.get(at + 1..).is_some_and(|rest| rest.lines().next().is_some_and(|line| line.contains('"')))
+    {
         return Some("a text ends with `\"` on the line on which it begins".to_owned());
     }
     if found.starts_with('"') && matches!(last, "or" | "and") {
@@ -118,7 +131,8 @@ fn help(text: &str, at: usize, found: &str, error: &Error<G>) -> Option<String> 
         let all = if last == "or" { "any" } else { "all" };
         return Some(format!("write `contains {all} [\"{first}\", {found}]`"));
     }
-    if last.ends_with(|c: char| c.is_ascii_digit()) && matches!(found, "ms" | "s" | "min" | "h" | "d" | "k" | "M" | "%") {
+    if last.ends_with(|c: char| c.is_ascii_digit()) && matches!(found, "ms" | "s" | "min" | "h" | "d" | "k" | "M" | "%")
+    {
         return Some(format!("a unit is glued to its number: write `{last}{found}`"));
     }
     match found {
@@ -127,7 +141,9 @@ fn help(text: &str, at: usize, found: &str, error: &Error<G>) -> Option<String> 
         "!" => Some("write `not`".to_owned()),
         "=" => Some("write `==` for numbers, `is` for texts and members".to_owned()),
         "if" => Some("write `when`".to_owned()),
-        _ if wants_name && is_reserved(found) => Some(format!("`{found}` is a word of the language, so that it cannot be a name")),
+        _ if wants_name && is_reserved(found) => {
+            Some(format!("`{found}` is a word of the language, so that it cannot be a name"))
+        }
         _ => None,
     }
 }

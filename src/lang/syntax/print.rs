@@ -85,11 +85,15 @@ impl Printer<'_> {
                 (&items[0].kind, &item.kind),
                 (ItemKind::Let(..), ItemKind::Let(..)) | (ItemKind::Budget(_), ItemKind::Budget(_))
             );
-            let one_line = alike && row_of_item(item).cells.iter().map(|cell| cell.chars().count() + 1).sum::<usize>() <= WIDTH;
+            let one_line =
+                alike && row_of_item(item).cells.iter().map(|cell| cell.chars().count() + 1).sum::<usize>() <= WIDTH;
             let next_to = at == 0 || !self.blank_between(items[at - 1].place.0.end, item.place.0.start);
             let commented = self.comments.iter().any(|comment| {
                 let inside = comment.span.start > item.place.0.start && comment.span.end <= item.place.0.end;
-                let before = at > 0 && comment.span.start > items[at - 1].place.0.end && comment.span.end <= item.place.0.start && self.own_line(comment);
+                let before = at > 0
+                    && comment.span.start > items[at - 1].place.0.end
+                    && comment.span.end <= item.place.0.start
+                    && self.own_line(comment);
                 inside || before
             });
             if !one_line || !next_to || commented {
@@ -108,7 +112,12 @@ impl Printer<'_> {
     /// Whether an empty line stands between two places.
     fn blank_between(&self, from: u32, to: u32) -> bool {
         let between = self.source.text.get(from as usize..to as usize).unwrap_or_default();
-        between.split('\n').skip(1).collect::<Vec<_>>().split_last().is_some_and(|(_, lines)| lines.iter().any(|line| line.trim().is_empty()))
+        between
+            .split('\n')
+            .skip(1)
+            .collect::<Vec<_>>()
+            .split_last()
+            .is_some_and(|(_, lines)| lines.iter().any(|line| line.trim().is_empty()))
     }
 
     /// The comments before a place, each on a line of its own.
@@ -129,7 +138,12 @@ impl Printer<'_> {
 
     /// A comment that stands behind something on its line.
     fn trailing(&mut self, span: Span) {
-        let end = self.source.text.get(span.end as usize..).and_then(|rest| rest.find('\n')).map_or(u32::MAX, |at| span.end + u32::try_from(at).unwrap_or(0));
+        let end = self
+            .source
+            .text
+            .get(span.end as usize..)
+            .and_then(|rest| rest.find('\n'))
+            .map_or(u32::MAX, |at| span.end + u32::try_from(at).unwrap_or(0));
         while let Some(comment) = self.comments.pop_front_if(|comment| comment.span.start < end) {
             let fits = self.lines.last().is_some_and(|line| !line.contains('#') || !line.trim_start().starts_with('#'));
             match self.lines.last_mut() {
@@ -153,7 +167,11 @@ impl Printer<'_> {
     /// Rows in columns, each with the comments around it.
     fn rows(&mut self, rows: Vec<Row>, indent: usize, first_gap: &str, gap: &str) {
         let n = rows.iter().map(|row| row.cells.len()).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..n).map(|column| rows.iter().filter_map(|row| row.cells.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)).collect();
+        let widths: Vec<usize> = (0..n)
+            .map(|column| {
+                rows.iter().filter_map(|row| row.cells.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+            })
+            .collect();
         let wide: usize = widths.iter().map(|width| width + 2).sum();
         for row in &rows {
             self.leading(row.span.start, indent);
@@ -234,9 +252,19 @@ impl Printer<'_> {
     fn trailing_of_head(&mut self, item: Span) {
         let text = self.source.text.get(item.range()).unwrap_or_default();
         let head = text.find('{').map_or(item.start, |at| item.start + u32::try_from(at).unwrap_or(0) + 1);
-        let line_end = self.source.text.get(head as usize..).and_then(|rest| rest.find('\n')).map_or(u32::MAX, |at| head + u32::try_from(at).unwrap_or(0));
+        let line_end = self
+            .source
+            .text
+            .get(head as usize..)
+            .and_then(|rest| rest.find('\n'))
+            .map_or(u32::MAX, |at| head + u32::try_from(at).unwrap_or(0));
         let only_comment = self.comments.front().is_some_and(|comment| {
-            comment.span.start < line_end && self.source.text.get(head as usize..comment.span.start as usize).is_some_and(|between| between.trim().is_empty())
+            comment.span.start < line_end
+                && self
+                    .source
+                    .text
+                    .get(head as usize..comment.span.start as usize)
+                    .is_some_and(|between| between.trim().is_empty())
         });
         if only_comment && let (Some(comment), Some(line)) = (self.comments.pop_front(), self.lines.last_mut()) {
             line.push_str("  ");
@@ -304,9 +332,10 @@ impl Printer<'_> {
     /// Whether the author broke a condition between its parts.
     fn is_broken(&self, condition: &Condition) -> bool {
         let (Condition::And(parts, _) | Condition::Or(parts, _)) = condition else { return false };
-        let gap = parts.get(1).zip(parts.first()).and_then(|(second, first)| {
-            self.source.text.get(first.span().end as usize..second.span().start as usize)
-        });
+        let gap = parts
+            .get(1)
+            .zip(parts.first())
+            .and_then(|(second, first)| self.source.text.get(first.span().end as usize..second.span().start as usize));
         gap.is_some_and(|gap| gap.contains('\n'))
     }
 
@@ -323,7 +352,11 @@ impl Printer<'_> {
             Condition::Not(..) | Condition::Test(_) => (std::slice::from_ref(condition), ""),
         };
         for (index, part) in parts.iter().enumerate() {
-            let lead = if index == 0 { lead.to_owned() } else { format!("{word:>width$} ", width = (indent + STEP).max(word.len()) - indent + 2) };
+            let lead = if index == 0 {
+                lead.to_owned()
+            } else {
+                format!("{word:>width$} ", width = (indent + STEP).max(word.len()) - indent + 2)
+            };
             self.leading(part.span().start, indent + STEP);
             self.part_lines(&lead, part, indent);
             self.trailing(part.span());
@@ -447,13 +480,17 @@ fn target_words(target: &Target) -> String {
 
 fn action_words(action: &Action) -> String {
     match &action.kind {
-        ActionKind::Route(chain) => format!("route {}", chain.iter().map(target_words).collect::<Vec<_>>().join(" else ")),
+        ActionKind::Route(chain) => {
+            format!("route {}", chain.iter().map(target_words).collect::<Vec<_>>().join(" else "))
+        }
         ActionKind::Reject { status, message, retry_after } => {
             let after = retry_after.as_ref().map_or_else(String::new, |after| format!(" retry_after {}", after.raw));
             format!("reject {} {}{after}", status.raw, message.raw)
         }
         ActionKind::Set(set) => set_words(set),
-        ActionKind::Timeout { total, duration } => format!("timeout {}{}", if *total { "total " } else { "" }, duration.raw),
+        ActionKind::Timeout { total, duration } => {
+            format!("timeout {}{}", if *total { "total " } else { "" }, duration.raw)
+        }
         ActionKind::Retry(n) => format!("retry {}", n.raw),
         ActionKind::Cache(time) => format!("cache {}", time.as_ref().map_or("off", |time| &time.raw)),
         ActionKind::Tag(tag) => format!("tag {}", tag.raw),

@@ -12,12 +12,10 @@ use crate::lang::syntax::tree::File;
 use crate::lang::syntax::{RouteParser, Rule as G, build, error};
 
 /// The words that begin an item.
-const ITEM_WORDS: &[&str] =
-    &["language", "use", "let", "budget", "label", "pool", "rule", "default", "adjust", "test"];
+const ITEM_WORDS: &[&str] = &["language", "use", "let", "budget", "label", "pool", "rule", "default", "adjust", "test"];
 /// The words that begin a statement inside an item.
-const STATEMENT_WORDS: &[&str] = &[
-    "when", "route", "reject", "set", "timeout", "retry", "cache", "tag", "mirror", "transform", "given", "expect",
-];
+const STATEMENT_WORDS: &[&str] =
+    &["when", "route", "reject", "set", "timeout", "retry", "cache", "tag", "mirror", "transform", "given", "expect"];
 /// How many mistakes of one item are reported.
 const MISTAKES_MAX: usize = 20;
 
@@ -93,7 +91,9 @@ fn blank(c: char) -> impl Iterator<Item = char> {
 
 /// The places of words outside of texts and comments that begin a statement, or a closing brace.
 fn statement_words(text: &str) -> Vec<(usize, &'static str)> {
-    words(text).filter_map(|(start, word)| Some((start, *STATEMENT_WORDS.iter().find(|known| **known == word)?))).collect()
+    words(text)
+        .filter_map(|(start, word)| Some((start, *STATEMENT_WORDS.iter().find(|known| **known == word)?)))
+        .collect()
 }
 
 /// Where items begin: at the first word of a line. What stands before the first one belongs to it.

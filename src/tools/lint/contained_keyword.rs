@@ -19,8 +19,13 @@ pub(super) static LINT: Lint = Lint {
             for (longer, span) in &list.patterns {
                 let shorter = list.patterns.iter().find(|(shorter, _)| shorter != longer && contains(longer, shorter));
                 if let Some((shorter, first)) = shorter {
-                    let message = format!("`{}` adds nothing: wherever it is found, `{}` is found", longer.text, shorter.text);
-                    found.push(Diagnostic::new(LINT.code, *span, message).related(*first, "the shorter one").help("take the longer one out"));
+                    let message =
+                        format!("`{}` adds nothing: wherever it is found, `{}` is found", longer.text, shorter.text);
+                    found.push(
+                        Diagnostic::new(LINT.code, *span, message)
+                            .related(*first, "the shorter one")
+                            .help("take the longer one out"),
+                    );
                 }
             }
         }

@@ -17,7 +17,9 @@ pub(super) static LINT: Lint = Lint {
             for (index, (pattern, span)) in list.patterns.iter().enumerate() {
                 if let Some((_, first)) = list.patterns.iter().take(index).find(|(earlier, _)| earlier == pattern) {
                     let message = format!("`{}` stands in this list already", pattern.text);
-                    found.push(Diagnostic::new(LINT.code, *span, message).related(*first, "here").help("take one of them out"));
+                    found.push(
+                        Diagnostic::new(LINT.code, *span, message).related(*first, "here").help("take one of them out"),
+                    );
                 }
             }
         }

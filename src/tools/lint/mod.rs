@@ -63,7 +63,9 @@ fn allow(sources: &Sources, found: &mut Vec<Diagnostic>) {
     for (index, source) in (0u16..).zip(&sources.0) {
         let id = SourceId(index);
         for comment in syntax::comments(source, id) {
-            let Some(rest) = comment.text.trim_start_matches('#').trim().strip_prefix("lint:").map(str::trim) else { continue };
+            let Some(rest) = comment.text.trim_start_matches('#').trim().strip_prefix("lint:").map(str::trim) else {
+                continue;
+            };
             let parts = rest.strip_prefix("allow(").and_then(|rest| rest.split_once(')'));
             let Some((code, why)) = parts else {
                 found.push(bad_allow(comment.span, "the word behind `lint:` is `allow(CODE)`"));

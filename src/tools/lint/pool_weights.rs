@@ -16,9 +16,14 @@ pub(super) static LINT: Lint = Lint {
     },
     check: |checked, found| {
         for pool in &checked.program.pools {
-            let Some(written) = pool.written_weight.filter(|written| *written < WHOLE && *written > 0) else { continue };
+            let Some(written) = pool.written_weight.filter(|written| *written < WHOLE && *written > 0) else {
+                continue;
+            };
             let message = format!("the weights of `{}` add up to {}, not 100%", pool.name, Type::Percent.show(written));
-            found.push(Diagnostic::new(LINT.code, pool.span, message).help("make them 100%, or leave one member without a weight"));
+            found.push(
+                Diagnostic::new(LINT.code, pool.span, message)
+                    .help("make them 100%, or leave one member without a weight"),
+            );
         }
     },
 };

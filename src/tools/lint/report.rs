@@ -21,19 +21,21 @@ pub fn render(programs: &[(&Sources, &[Diagnostic])], format: Format, colour: bo
     match format {
         Format::Human => human(programs, colour),
         Format::Json => {
-            let all: Vec<Value> = programs.iter().flat_map(|(sources, found)| found.iter().map(|one| json_of(sources, one))).collect();
+            let all: Vec<Value> =
+                programs.iter().flat_map(|(sources, found)| found.iter().map(|one| json_of(sources, one))).collect();
             format!("{:#}\n", Value::from(all))
         }
-        Format::Github => programs
-            .iter()
-            .flat_map(|(sources, found)| found.iter().map(|one| github(sources, one)))
-            .collect(),
+        Format::Github => {
+            programs.iter().flat_map(|(sources, found)| found.iter().map(|one| github(sources, one))).collect()
+        }
     }
 }
 
 fn human(programs: &[(&Sources, &[Diagnostic])], colour: bool) -> String {
     let mut text: String = programs.iter().map(|(sources, found)| words::human(sources, found, colour)).collect();
-    let n = |wanted: Severity| programs.iter().flat_map(|(_, found)| found.iter()).filter(|one| one.severity == wanted).count();
+    let n = |wanted: Severity| {
+        programs.iter().flat_map(|(_, found)| found.iter()).filter(|one| one.severity == wanted).count()
+    };
     let counts: Vec<String> = [(n(Severity::Error), "error"), (n(Severity::Warning), "warning")]
         .into_iter()
         .filter(|(count, _)| *count > 0)
@@ -74,6 +76,11 @@ fn github(sources: &Sources, one: &Diagnostic) -> String {
     let help = one.help.as_ref().map_or_else(String::new, |help| format!(" ({help})"));
     format!(
         "::{} file={},line={},col={},title={}::{}\n",
-        one.severity.word(), file(sources, one.span), at.line, at.column, one.code.id, escaped(&format!("{}{help}", one.message)),
+        one.severity.word(),
+        file(sources, one.span),
+        at.line,
+        at.column,
+        one.code.id,
+        escaped(&format!("{}{help}", one.message)),
     )
 }
