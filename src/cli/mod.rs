@@ -104,9 +104,9 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             let help = !error.use_stderr();
             let text = error.render().to_string();
             if help {
-                out.print(&text)
+                out.print(&text);
             } else {
-                out.complain(&text)
+                out.complain(&text);
             }
             return ExitCode::from(if help { 0 } else { 2 });
         }

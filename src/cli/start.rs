@@ -155,10 +155,8 @@ async fn stop_asked() {
     let interrupted = tokio::signal::ctrl_c();
     #[cfg(unix)]
     {
-        let mut terminated = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(terminated) => terminated,
-            Err(_) => return,
-        };
+        let terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+        let Ok(mut terminated) = terminated else { return };
         tokio::select! {
             _ = interrupted => {}
             _ = terminated.recv() => {}

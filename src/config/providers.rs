@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::catalogue::{built_in, card};
-use crate::config::file::{File, ModelEntry, ProviderEntry};
+use crate::config::file::{File, ProviderEntry};
 use crate::config::{Environment, Problem, Secret};
 use crate::lang::catalogue::{Card, Catalogue};
 
@@ -176,7 +176,7 @@ fn entries(file: &File) -> Result<BTreeMap<String, ProviderEntry>, Problem> {
         let entry = entries.entry(canonical(&model.provider).to_owned()).or_default();
         entry.api_key = entry.api_key.take().or_else(|| model.api_key.clone());
         entry.base_url = entry.base_url.take().or_else(|| model.endpoint.as_deref().map(base_of));
-        entry.models.get_or_insert_default().entry(name.clone()).or_insert_with(ModelEntry::default);
+        entry.models.get_or_insert_default().entry(name.clone()).or_default();
     }
     Ok(entries)
 }

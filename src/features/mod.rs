@@ -91,14 +91,14 @@ impl<'a> Request<'a> {
         bounds.and_then(|bounds| u64::try_from(bounds.high / NUMBER).ok()).unwrap_or(0)
     }
 
-    fn count(&self, of: usize) -> Option<Bounds> {
-        Some(Bounds::exactly(i64::try_from(of).unwrap_or(i64::MAX / NUMBER).saturating_mul(NUMBER)))
+    fn count(of: usize) -> Bounds {
+        Bounds::exactly(i64::try_from(of).unwrap_or(i64::MAX / NUMBER).saturating_mul(NUMBER))
     }
 
-    fn n_blocks(&self, wanted: impl Fn(&Block<'_>) -> bool) -> Option<Bounds> {
+    fn n_blocks(&self, wanted: impl Fn(&Block<'_>) -> bool) -> Bounds {
         let mut found = 0;
         self.call.chat.each_block(|_, block| found += usize::from(wanted(block)));
-        self.count(found)
+        Self::count(found)
     }
 
     fn session(&self) -> Option<String> {
@@ -185,10 +185,10 @@ impl Features for Request<'_> {
                     self.tokens.get_or_init(|| tokens::Parts::of(chat, self.prompt().message, self.call.tokenizer));
                 Some(parts.bounds(feature, asked, self.counter, &self.prompt().text))
             }
-            Feature::Messages => self.count(chat.messages.len()),
-            Feature::Turns => self.count(self.prompt().turns),
-            Feature::Images => self.n_blocks(|block| matches!(block, Block::Image(_))),
-            Feature::Documents => self.n_blocks(|block| matches!(block, Block::Document { .. })),
+            Feature::Messages => Some(Self::count(chat.messages.len())),
+            Feature::Turns => Some(Self::count(self.prompt().turns)),
+            Feature::Images => Some(self.n_blocks(|block| matches!(block, Block::Image(_)))),
+            Feature::Documents => Some(self.n_blocks(|block| matches!(block, Block::Document { .. }))),
             Feature::Thinking => truth(matches!(chat.thinking, Thinking::On(_))),
             Feature::ThinkingBudget => match chat.thinking {
                 Thinking::On(budget) => budget.map(number),

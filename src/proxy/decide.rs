@@ -182,7 +182,7 @@ fn facts(app: &App, active: &Active, caller: Caller<'_>) -> Facts {
 }
 
 /// What a sticky pool keeps its member for.
-pub(super) fn sticky_id<'a>(sticky: Sticky, caller: Caller<'a>) -> Option<&'a str> {
+pub(super) fn sticky_id(sticky: Sticky, caller: Caller<'_>) -> Option<&str> {
     match sticky {
         Sticky::Session => caller.session,
         Sticky::User => caller.user,

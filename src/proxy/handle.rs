@@ -297,9 +297,9 @@ async fn once(
         Ok(begun) => begun,
         Err(refusal) => {
             if refusal.by_provider {
-                recorder.failed()
+                recorder.failed();
             } else {
-                recorder.refused()
+                recorder.refused();
             }
             let try_next = refusal.try_next;
             return Err((refused(refusal, outgoing.shape, call.shape), try_next));

@@ -12,9 +12,9 @@ use crate::wire::Shape;
 use crate::wire::event::{Decoder, Event};
 
 /// How long the first byte may take when no rule says otherwise.
-pub(super) const FIRST_BYTE: Duration = Duration::from_secs(300);
+pub(super) const FIRST_BYTE: Duration = Duration::from_mins(5);
 /// How long an answer may take altogether when no rule says otherwise.
-pub(super) const TOTAL: Duration = Duration::from_secs(3_600);
+pub(super) const TOTAL: Duration = Duration::from_hours(1);
 /// The largest answer that is collected, in bytes.
 pub(super) const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// How much of a body that is no answer is read, in bytes.

@@ -9,7 +9,7 @@ use crate::lang::input::ModelFacts;
 /// Outcomes that are remembered of a model.
 const OUTCOMES_MAX: usize = 20;
 /// How long an outcome counts.
-const OUTCOME_AGE: Duration = Duration::from_secs(300);
+const OUTCOME_AGE: Duration = Duration::from_mins(5);
 /// Of this many last calls ...
 const LAST: usize = 4;
 /// ... so many must have failed for a model to be unhealthy.

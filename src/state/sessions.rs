@@ -7,7 +7,7 @@ use std::time::Duration;
 /// The most conversations that are remembered.
 const SESSIONS_MAX: usize = 10_000;
 /// How long a provider's cache is taken to live after its last use.
-const CACHE_AGE: Duration = Duration::from_secs(300);
+const CACHE_AGE: Duration = Duration::from_mins(5);
 
 #[derive(Debug, Default)]
 struct Session {

@@ -67,24 +67,24 @@ pub fn read(bytes: &[u8], shape: Option<Shape>) -> Result<Recorded, BadBody> {
             .as_deref()
             .map(|path| if path.contains("chat/completions") { Shape::OpenAi } else { Shape::Anthropic });
         let headers = envelope.headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
-        let shape = shape.or(by_path).map_or_else(|| shape_of(&body), Ok)?;
+        let shape = shape.or(by_path).unwrap_or_else(|| shape_of(&body));
         return Ok(Recorded { shape, body, headers });
     }
     let raw: &RawValue = serde_json::from_slice(bytes).map_err(not_json)?;
     let body = raw.get().as_bytes().to_vec();
-    let shape = shape.map_or_else(|| shape_of(&body), Ok)?;
+    let shape = shape.unwrap_or_else(|| shape_of(&body));
     Ok(Recorded { shape, body, headers: Vec::new() })
 }
 
 /// Which API a bare body is for.
-fn shape_of(body: &[u8]) -> Result<Shape, BadBody> {
-    let Ok(marks) = serde_json::from_slice::<Marks<'_>>(body) else { return Ok(Shape::Anthropic) };
+fn shape_of(body: &[u8]) -> Shape {
+    let Ok(marks) = serde_json::from_slice::<Marks<'_>>(body) else { return Shape::Anthropic };
     let roles: Vec<&str> = marks.messages.iter().flatten().map(|message| &*message.role).collect();
     let openai = marks.max_completion_tokens.is_some()
         || marks.tools.iter().flatten().any(|tool| tool.function.is_some())
         || roles.iter().any(|role| matches!(*role, "tool" | "developer"))
         || roles.first() == Some(&"system");
-    Ok(if openai && marks.system.is_none() { Shape::OpenAi } else { Shape::Anthropic })
+    if openai && marks.system.is_none() { Shape::OpenAi } else { Shape::Anthropic }
 }
 
 /// Reads a body of an API.

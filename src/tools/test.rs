@@ -103,7 +103,7 @@ fn recorded(test: &TestItem, read: &dyn Fn(&str) -> Result<Vec<u8>, String>) -> 
 /// Unless a request or the test says otherwise, the main agent speaks.
 fn main_agent(test: &TestItem) -> Option<Given> {
     let slot = Slot::Field(of_read(Read::Feature(Feature::Agent)), Argument::None);
-    test.request.is_none().then(|| Given { slot, value: GivenValue::Ordinal(0), span: test.span })
+    test.request.is_none().then_some(Given { slot, value: GivenValue::Ordinal(0), span: test.span })
 }
 
 /// What came instead of an expectation; none when it was met.

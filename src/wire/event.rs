@@ -124,7 +124,7 @@ pub fn assemble(events: &[Event]) -> Result<Answer, (String, String)> {
         match event {
             Event::Start { .. } | Event::Ping | Event::Close => {}
             Event::Open(opened) => {
-                parts.push(Part { opened: opened.clone(), body: String::new(), signature: String::new() })
+                parts.push(Part { opened: opened.clone(), body: String::new(), signature: String::new() });
             }
             Event::Delta(text) => {
                 if let Some(part) = parts.last_mut() {

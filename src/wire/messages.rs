@@ -140,7 +140,9 @@ pub fn decode(body: &[u8]) -> Result<Chat<'_>, BadBody> {
             "assistant" => Role::Assistant,
             "system" => Role::System,
             other => {
-                return Err(BadBody(format!("messages.{index}.role: `{other}` is not `user`, `assistant` or `system`")));
+                return Err(BadBody(format!(
+                    "messages.{index}.role: `{other}` is not `user`, `assistant` or `system`"
+                )));
             }
         };
         let blocks =

@@ -87,7 +87,7 @@ fn apply(effective: &mut Effective, rule: &Rule) {
                 held.setting = setting.clone();
             }
             None => {
-                effective.settings.push(InEffect { setting: setting.clone(), by: rule.name.clone(), over: Vec::new() })
+                effective.settings.push(InEffect { setting: setting.clone(), by: rule.name.clone(), over: Vec::new() });
             }
         }
     }

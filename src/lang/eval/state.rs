@@ -301,12 +301,13 @@ impl<'a> State<'a> {
         let plan: &'a Plan = self.plan;
         match &plan.slots[id.index()] {
             SlotPlan::Ordinal(ordinal) => {
-                let bounds = match slot {
+                let learnt = match slot {
                     Slot::Label(label) => {
                         Some(Bounds::exactly(i64::try_from(self.label_line(label.index())).unwrap_or(0)))
                     }
                     Slot::Field(..) => self.reading.ordinal(slot, asked),
                 };
+                let bounds = narrowed(&self.slots[id.index()], learnt);
                 if plan.costs[id.index()] == Cost::Count && !matches!(slot, Slot::Label(_)) {
                     let exact = bounds.is_none_or(Bounds::is_exact);
                     self.token_work = self.token_work.max(if exact { TokenWork::Counted } else { TokenWork::Bounded });
@@ -393,6 +394,12 @@ impl<'a> State<'a> {
     pub(super) fn is_known(&self, slot: SlotId) -> bool {
         !matches!(self.slots[slot.index()], Known::Nothing)
     }
+}
+
+/// What was known before and what was learnt now, together: an answer says no more than what was asked.
+fn narrowed(known: &Known, learnt: Option<Bounds>) -> Option<Bounds> {
+    let Known::Ordinal(Some(before)) = known else { return learnt };
+    learnt.map(|now| Bounds { low: now.low.max(before.low), high: now.high.min(before.high) })
 }
 
 /// The bits of the last word of some rules.

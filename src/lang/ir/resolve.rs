@@ -75,7 +75,7 @@ pub fn resolve(loaded: &Loaded, catalogue: &Arc<Catalogue>) -> (Program, Vec<Dia
     resolver.finish()
 }
 
-impl<'t> Resolver<'t> {
+impl Resolver<'_> {
     /// The prelude's items without the labels that the program defines itself.
     fn prelude_in_use<'l>(&self, loaded: &'l Loaded) -> Vec<&'l Item> {
         let _ = self;

@@ -38,7 +38,7 @@ impl<'t> Resolver<'t> {
             match given.value.as_ref().map(|value| &value.kind) {
                 Some(tree::ValueKind::Text(literal)) => item.request = self.plain_text(literal),
                 _ => {
-                    self.report(Diagnostic::new(&codes::BAD_TEST, given.field.place.0, "`given request` names a file"))
+                    self.report(Diagnostic::new(&codes::BAD_TEST, given.field.place.0, "`given request` names a file"));
                 }
             }
             return;

@@ -7,7 +7,11 @@ use pest::iterators::{Pair, Pairs};
 use crate::lang::diagnostic::{Diagnostic, codes};
 use crate::lang::source::{SourceId, Span};
 use crate::lang::syntax::Rule as G;
-use crate::lang::syntax::tree::*;
+use crate::lang::syntax::tree::{
+    Action, ActionKind, Bound, Budget, Comparison, Condition, Expect, FieldRef, File, Given, Item, ItemKind, Label,
+    LabelLine, Literal, ModelName, Name, Operator, Place, Pool, Quantifier, Rule, Scope, Set, Target, Test, TestItem,
+    TestLine, Value, ValueKind,
+};
 
 /// Builds trees of one source text.
 pub(super) struct Builder {
@@ -424,7 +428,7 @@ impl Builder {
         Value { place, kind: ValueKind::Range { low: Box::new(low), high, closed: sign.as_str() == "..=" } }
     }
 
-    // scalar = _{ boolean | pattern | text | regex | quantity | field }
+    // scalar = _{ boolean | none_member | pattern | text | regex | quantity | field }
     fn scalar(&mut self, pair: Pair<'_, G>) -> Value {
         let place = self.place(&pair);
         let kind = match pair.as_rule() {
@@ -445,6 +449,8 @@ impl Builder {
                 }
                 ValueKind::Pattern { word, exact, text: self.literal(&parts.next()) }
             }
+            // none_member = @{ "none" ~ !word_char }
+            G::none_member => ValueKind::Name(FieldRef { name: self.name(&pair), argument: None, place }),
             _ => ValueKind::Name(self.field(pair)),
         };
         Value { place, kind }

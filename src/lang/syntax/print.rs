@@ -6,7 +6,10 @@
 use std::collections::VecDeque;
 
 use crate::lang::source::{Source, Span};
-use crate::lang::syntax::tree::*;
+use crate::lang::syntax::tree::{
+    Action, ActionKind, Bound, Budget, Comment, Condition, Expect, FieldRef, File, Given, Item, ItemKind, LabelLine,
+    Literal, ModelName, Operator, Quantifier, Rule, Set, Target, Test, TestLine, Value, ValueKind,
+};
 
 /// The widest line, in characters.
 const WIDTH: usize = 100;
@@ -59,8 +62,8 @@ impl Printer<'_> {
             self.leading(start, 0);
             let n = self.group(&file.items[index..]);
             if n > 1 {
-                let rows = file.items[index..index + n].iter().map(row_of_item).collect();
-                self.rows(rows, 0, " ", " ");
+                let rows = file.items[index..index + n].iter().map(row_of_item).collect::<Vec<_>>();
+                self.rows(&rows, 0, " ", " ");
             } else {
                 self.item(item);
             }
@@ -165,7 +168,7 @@ impl Printer<'_> {
     }
 
     /// Rows in columns, each with the comments around it.
-    fn rows(&mut self, rows: Vec<Row>, indent: usize, first_gap: &str, gap: &str) {
+    fn rows(&mut self, rows: &[Row], indent: usize, first_gap: &str, gap: &str) {
         let n = rows.iter().map(|row| row.cells.len()).max().unwrap_or(0);
         let widths: Vec<usize> = (0..n)
             .map(|column| {
@@ -173,7 +176,7 @@ impl Printer<'_> {
             })
             .collect();
         let wide: usize = widths.iter().map(|width| width + 2).sum();
-        for row in &rows {
+        for row in rows {
             self.leading(row.span.start, indent);
             let mut line = String::new();
             for (column, (cell, width)) in row.cells.iter().zip(&widths).enumerate() {
@@ -205,8 +208,8 @@ impl Printer<'_> {
             ItemKind::Label(label) => {
                 self.push(0, &format!("label {}{} {{", label.name.text, if label.ordered { " ordered" } else { "" }));
                 self.trailing_of_head(span);
-                let rows = label.lines.iter().map(label_row).collect();
-                self.rows(rows, STEP, "  ", "   ");
+                let rows = label.lines.iter().map(label_row).collect::<Vec<_>>();
+                self.rows(&rows, STEP, "  ", "   ");
                 self.close(span);
             }
             ItemKind::Pool(pool) => {
@@ -219,8 +222,8 @@ impl Printer<'_> {
                     let end = weight.as_ref().map_or(model.span(), Literal::span);
                     Row { cells, span: model.span().to(end) }
                 });
-                let rows = rows.collect();
-                self.rows(rows, STEP, "   ", "   ");
+                let rows = rows.collect::<Vec<_>>();
+                self.rows(&rows, STEP, "   ", "   ");
                 self.close(span);
             }
             ItemKind::Rule(rule) => self.rule("rule", rule, span),

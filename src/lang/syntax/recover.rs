@@ -25,7 +25,8 @@ pub(super) fn file(source: &Source, id: SourceId) -> (File, Vec<Diagnostic>) {
     let starts = item_starts(&source.text);
     for (index, start) in starts.iter().enumerate() {
         let end = starts.get(index + 1).copied().unwrap_or(source.text.len());
-        item(&source.text[*start..end], id, *start, &mut whole, &mut problems);
+        let text = source.text.get(*start..end).unwrap_or_default();
+        item(text, id, *start, &mut whole, &mut problems);
     }
     problems.sort_by_key(|problem| problem.span.start);
     (whole, problems)
@@ -74,9 +75,10 @@ fn blank_statement(text: &mut String, at: usize) -> bool {
     if end - start < keep.len() {
         return false;
     }
-    let blanked: String = text[start..end].chars().flat_map(blank).collect();
+    let statement = text.get(start..end).unwrap_or_default();
+    let blanked: String = statement.chars().flat_map(blank).collect();
     let replacement = format!("{keep}{}", blanked.get(keep.len()..).unwrap_or_default());
-    if text[start..end] == replacement {
+    if statement == replacement {
         return false;
     }
     text.replace_range(start..end, &replacement);
@@ -100,7 +102,7 @@ fn statement_words(text: &str) -> Vec<(usize, &'static str)> {
 fn item_starts(text: &str) -> Vec<usize> {
     let mut starts: Vec<usize> = words(text)
         .filter(|(start, word)| {
-            let line = text[..*start].rsplit('\n').next().unwrap_or_default();
+            let line = text.get(..*start).unwrap_or_default().rsplit('\n').next().unwrap_or_default();
             ITEM_WORDS.contains(word) && line.trim().is_empty()
         })
         .map(|(start, _)| start)
@@ -120,7 +122,7 @@ fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
         if !begins {
             return None;
         }
-        let end = (start..).find(|at| !is_word(*at))?;
-        Some((start, &text[start..end]))
+        let end = (start..=text.len()).find(|at| !is_word(*at))?;
+        Some((start, text.get(start..end)?))
     })
 }
