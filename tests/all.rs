@@ -9,4 +9,5 @@
 #![allow(clippy::allow_attributes, reason = "which of these apply differs by build")]
 
 mod property;
+mod proxy;
 mod support;

@@ -86,7 +86,12 @@ pub(super) fn stream_of(body: Body) -> Response {
 /// What is read of an answer that only passes through: its usage, and whether it is whole.
 enum Observer {
     Stream(Box<dyn Decoder>),
-    Whole { seen: BytesMut, shape: Shape },
+    /// `length` is what its head says, where it does: nobody asks for more than that.
+    Whole {
+        seen: BytesMut,
+        shape: Shape,
+        length: Option<usize>,
+    },
 }
 
 struct Passing {
@@ -107,7 +112,7 @@ pub(super) fn pass(begun: Begun, recorder: Recorder, reply: &Reply, deadline: st
     let observer = if begun.is_stream {
         Observer::Stream(reply.shape.decoder(Names::default()))
     } else {
-        Observer::Whole { seen: BytesMut::new(), shape: reply.shape }
+        Observer::Whole { seen: BytesMut::new(), shape: reply.shape, length: length_of(&begun.headers) }
     };
     let passing = Passing {
         first: Some(begun.first),
@@ -127,6 +132,10 @@ pub(super) fn pass(begun: Begun, recorder: Recorder, reply: &Reply, deadline: st
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
+}
+
+fn length_of(headers: &axum::http::HeaderMap) -> Option<usize> {
+    headers.get("content-length")?.to_str().ok()?.parse().ok()
 }
 
 impl Passing {
@@ -164,9 +173,13 @@ impl Passing {
                 decoder.push(bytes, &mut events);
                 self.take(&events);
             }
-            Observer::Whole { seen, .. } => {
+            Observer::Whole { seen, shape, length } => {
                 if seen.len() + bytes.len() <= ANSWER_BYTES_MAX {
                     seen.extend_from_slice(bytes);
+                }
+                if *length == Some(seen.len()) {
+                    let events = shape.decode_whole(seen, &Names::default());
+                    self.take(&events);
                 }
             }
         }
@@ -194,16 +207,19 @@ impl Passing {
         let mut events = Vec::new();
         match &mut self.observer {
             Observer::Stream(decoder) => decoder.finish(&mut events),
-            Observer::Whole { seen, shape } => events = shape.decode_whole(seen, &Names::default()),
+            Observer::Whole { seen, shape, .. } if !self.ended => events = shape.decode_whole(seen, &Names::default()),
+            Observer::Whole { .. } => {}
+        }
+        if self.ended {
+            return None;
         }
         let is_stream = matches!(self.observer, Observer::Stream(_));
-        let had_ended = self.ended;
         self.take(&events);
         let message = events
             .iter()
             .rev()
             .find_map(|event| if let Event::Error { message, .. } = event { Some(message) } else { None })?;
-        if had_ended || !is_stream {
+        if !is_stream {
             return None;
         }
         let message = why.map_or_else(|| message.clone(), |why| format!("the upstream broke off: {why}"));

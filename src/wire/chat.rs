@@ -196,12 +196,21 @@ impl<'a> Chat<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadBody(pub String);
 
+/// What is wrong with a document, in words that say it.
+pub(crate) fn words(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    if message.contains("hex escape") || message.contains("surrogate") {
+        return format!("half of a surrogate pair stands alone ({message})");
+    }
+    message
+}
+
 /// Reads a JSON document into borrowed types, with a message for the client when it does not fit.
 pub(crate) fn read<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, BadBody> {
     let text = std::str::from_utf8(body)
         .map_err(|error| BadBody(format!("the body is not UTF-8 at byte {}", error.valid_up_to())))?;
     serde_json::from_str(text).map_err(|error| {
-        let message = error.to_string();
+        let message = words(&error);
         let kind = if error.is_data() { "the body does not fit" } else { "the body is not valid JSON" };
         BadBody(format!("{kind}: {message}"))
     })

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::wire::Shape;
-use crate::wire::chat::{BadBody, Block, Chat, Media, Message, Role, Thinking, Tool, ToolChoice, read};
+use crate::wire::chat::{BadBody, Block, Chat, Media, Message, Role, Thinking, Tool, ToolChoice, read, words};
 use crate::wire::text::Str;
 
 #[derive(Deserialize)]
@@ -208,7 +208,8 @@ fn stops(raw: &RawValue) -> Result<Vec<Str<'_>>, BadBody> {
 }
 
 fn tool(raw: &RawValue) -> Result<Tool<'_>, BadBody> {
-    let read: RawTool<'_> = serde_json::from_str(raw.get()).map_err(|error| BadBody(format!("tools: {error}")))?;
+    let read: RawTool<'_> =
+        serde_json::from_str(raw.get()).map_err(|error| BadBody(format!("tools: {}", words(&error))))?;
     Ok(match read.function {
         Some(function) => Tool {
             name: function.name,
@@ -242,7 +243,7 @@ fn tool_choice(raw: &RawValue) -> Result<ToolChoice<'_>, BadBody> {
 
 /// A content: a string, or a list of parts.
 fn parts<'a>(content: &'a RawValue, place: &str) -> Result<Vec<Block<'a>>, BadBody> {
-    let fail = |error: serde_json::Error| BadBody(format!("{place}: {error}"));
+    let fail = |error: serde_json::Error| BadBody(format!("{place}: {}", words(&error)));
     match content.get().as_bytes().first() {
         Some(b'"') => Ok(vec![Block::Text(serde_json::from_str(content.get()).map_err(fail)?)]),
         Some(b'[') => {

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::wire::Shape;
-use crate::wire::chat::{BadBody, Block, Chat, Media, Message, Role, Thinking, Tool, ToolChoice, read};
+use crate::wire::chat::{BadBody, Block, Chat, Media, Message, Role, Thinking, Tool, ToolChoice, read, words};
 use crate::wire::text::Str;
 
 #[derive(Deserialize)]
@@ -214,7 +214,8 @@ pub(crate) fn texts_of(raw: &RawValue) -> Vec<(Str<'_>, Str<'_>)> {
 }
 
 fn tool(raw: &RawValue) -> Result<Tool<'_>, BadBody> {
-    let read: RawTool<'_> = serde_json::from_str(raw.get()).map_err(|error| BadBody(format!("tools: {error}")))?;
+    let read: RawTool<'_> =
+        serde_json::from_str(raw.get()).map_err(|error| BadBody(format!("tools: {}", words(&error))))?;
     let server = read.kind.filter(|kind| &**kind != "custom");
     let name = read.name.or_else(|| server.clone()).unwrap_or_default();
     Ok(Tool {
@@ -238,7 +239,7 @@ fn tool_choice(raw: RawChoice<'_>) -> ToolChoice<'_> {
 
 /// A content: a string, or a list of blocks.
 fn blocks<'a>(content: &'a RawValue, place: &str) -> Result<Vec<Block<'a>>, BadBody> {
-    let fail = |error: serde_json::Error| BadBody(format!("{place}: {error}"));
+    let fail = |error: serde_json::Error| BadBody(format!("{place}: {}", words(&error)));
     match content.get().as_bytes().first() {
         Some(b'"') => Ok(vec![Block::Text(serde_json::from_str(content.get()).map_err(fail)?)]),
         Some(b'[') => {
@@ -251,7 +252,8 @@ fn blocks<'a>(content: &'a RawValue, place: &str) -> Result<Vec<Block<'a>>, BadB
 }
 
 fn block<'a>(raw: &'a RawValue, place: &str) -> Result<Block<'a>, BadBody> {
-    let read: RawBlock<'a> = serde_json::from_str(raw.get()).map_err(|error| BadBody(format!("{place}: {error}")))?;
+    let read: RawBlock<'a> =
+        serde_json::from_str(raw.get()).map_err(|error| BadBody(format!("{place}: {}", words(&error))))?;
     let kind = read.kind;
     Ok(match &*kind {
         "text" => Block::Text(read.text.unwrap_or_default()),
