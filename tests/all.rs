@@ -8,6 +8,10 @@
 )]
 #![allow(clippy::allow_attributes, reason = "which of these apply differs by build")]
 
+mod cli;
+mod features;
+mod language;
 mod property;
 mod proxy;
 mod support;
+mod wire;

@@ -85,6 +85,18 @@ pub enum Found {
     None,
 }
 
+/// A name without the date at its end: `-20250929` or `-2025-09-29`.
+fn without_date(name: &str) -> Option<&str> {
+    let is_number = |text: &str, digits: usize| text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (front, last) = name.rsplit_once('-')?;
+    if is_number(last, 8) {
+        return Some(front);
+    }
+    let (front, month) = front.rsplit_once('-').filter(|(_, month)| is_number(month, 2) && is_number(last, 2))?;
+    let (front, _) = front.rsplit_once('-').filter(|(_, year)| is_number(year, 4) && is_number(month, 2))?;
+    Some(front)
+}
+
 /// All models, and the order of their providers.
 #[derive(Debug, Clone, Default)]
 pub struct Catalogue {
@@ -157,15 +169,12 @@ impl Catalogue {
         }
     }
 
-    /// What a client means by the name that it sends: also with a date at its end (`-20250929`), a window in brackets
+    /// What a client means by the name that it sends: also with a date at its end, a window in brackets
     /// (`[1m]`), or a comma for the slash (`openai,gpt-4o`).
     pub fn find_asked(&self, name: &str) -> Option<ModelId> {
         let name = name.split('[').next().unwrap_or(name).trim();
         let slashed = name.replacen(',', "/", 1);
-        let undated = slashed
-            .rsplit_once('-')
-            .filter(|(_, date)| date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit()))
-            .map(|(front, _)| front.to_owned());
+        let undated = without_date(&slashed).map(str::to_owned);
         [Some(slashed), undated].into_iter().flatten().find_map(|name| match self.find(&name) {
             Found::One(id) => Some(id),
             Found::Several(ids) => ids.first().copied(),

@@ -66,7 +66,7 @@ codes! {
         good "default { route \"gpt-5\" }";
     UNKNOWN_PROVIDER = "E209" "unknown-provider",
         "No provider of this name is known.",
-        bad "rule a { when target.provider is \"opena\" route \"gpt-5\" }\ndefault { route \"gpt-5\" }",
+        bad "adjust a { when target.provider is \"opena\" tag \"x\" }\ndefault { route \"gpt-5\" }",
         good "adjust a { when target.provider is \"openai\" tag \"x\" }\ndefault { route \"gpt-5\" }";
     ONE_OUTCOME = "E210" "one-outcome",
         "A rule and the default need exactly one `route` or `reject`.",

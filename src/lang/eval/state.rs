@@ -309,8 +309,12 @@ impl<'a> State<'a> {
                 };
                 let bounds = narrowed(&self.slots[id.index()], learnt);
                 if plan.costs[id.index()] == Cost::Count && !matches!(slot, Slot::Label(_)) {
-                    let exact = bounds.is_none_or(Bounds::is_exact);
-                    self.token_work = self.token_work.max(if exact { TokenWork::Counted } else { TokenWork::Bounded });
+                    let work = match bounds {
+                        None => TokenWork::None,
+                        Some(bounds) if bounds.is_exact() => TokenWork::Counted,
+                        Some(_) => TokenWork::Bounded,
+                    };
+                    self.token_work = self.token_work.max(work);
                 }
                 self.slots[id.index()] = Known::Ordinal(bounds);
                 self.rule_out(ordinal, bounds);

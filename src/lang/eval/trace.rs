@@ -4,8 +4,9 @@
 use std::borrow::Cow;
 
 use crate::lang::eval::state::{State, Truth, Work};
-use crate::lang::input::{Bounds, NUMBER};
+use crate::lang::input::Bounds;
 use crate::lang::ir::{Argument, Atom, Condition, Member, Pattern, Rule, Slot, SlotId, Test, TextTest};
+use crate::lang::plan::Plan;
 use crate::lang::schema::fields::Cost;
 use crate::lang::schema::fold;
 use crate::lang::schema::types::Type;
@@ -145,6 +146,9 @@ fn value(state: &State<'_>, test: &Test) -> String {
         return format!("{} and {}", slot_value(state, *left), slot_value(state, *right));
     }
     let slot = atom.slot();
+    if let Slot::Label(label) = &program.slots[slot.index()] {
+        return label_value(state, slot, label.index());
+    }
     let holds = |atom: &&crate::lang::ir::AtomId| state.atom(**atom) == Truth::Is(true);
     let matched: Vec<&Atom> = test.atoms.iter().filter(holds).map(|atom| &program.atoms[atom.index()]).collect();
     let shown = |atom: &Atom| match atom {
@@ -164,6 +168,18 @@ fn value(state: &State<'_>, test: &Test) -> String {
     slot_value(state, slot)
 }
 
+/// The class that a label gives, how sure it is, and the words that it goes by.
+fn label_value(state: &State<'_>, slot: SlotId, label: usize) -> String {
+    let label = &state.plan.program.labels[label];
+    let line = state.known_ordinal(slot).flatten().and_then(|bounds| usize::try_from(bounds.low).ok());
+    let Some(line) = line.filter(|line| *line < label.lines.len()) else { return "not looked at".to_owned() };
+    let class = label.class_of(line);
+    let Some(when) = &label.lines[line].when else { return format!("{class} (nothing else held)") };
+    let test = Plan::tests(when).into_iter().find(|test| state.test(test) == Truth::Is(true));
+    let words = test.map_or_else(String::new, |test| format!(": {}", value(state, test)));
+    format!("{class} ({}){words}", Type::Percent.show(label.lines[line].confidence))
+}
+
 /// What is known of a slot, in words.
 fn slot_value(state: &State<'_>, id: SlotId) -> String {
     match seen(state, id) {
@@ -172,7 +188,7 @@ fn slot_value(state: &State<'_>, id: SlotId) -> String {
             Slot::Label(_) => "absent".to_owned(),
         },
         Seen::Value(ty, value) => ty.show(value),
-        Seen::Between(low, high) if low <= NUMBER => format!("at most {}", Type::Number.show(high)),
+        Seen::Between(low, high) if low <= high / 4 => format!("at most {}", Type::Number.show(high)),
         Seen::Between(low, high) => format!("{} to {}", Type::Number.show(low), Type::Number.show(high)),
         Seen::Text(text) => text,
         Seen::Set(members) if members.is_empty() => "none".to_owned(),

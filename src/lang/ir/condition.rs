@@ -41,6 +41,9 @@ struct Atoms {
 impl<'t> Resolver<'t> {
     /// Resolves a condition, or the `not` of it.
     pub(super) fn condition(&mut self, condition: &'t tree::Condition, negate: bool) -> Condition {
+        if self.n_tests > TESTS_MAX {
+            return Condition::Always(false);
+        }
         match condition {
             tree::Condition::And(parts, _) => self.parts(parts, negate, !negate),
             tree::Condition::Or(parts, _) => self.parts(parts, negate, negate),

@@ -188,11 +188,9 @@ impl<'t> Resolver<'t> {
             }
             Bound::Condition(condition) => {
                 if !self.is_name_of_value(condition) {
-                    let before = self.n_tests;
                     let in_adjust = std::mem::replace(&mut self.in_adjust, true);
                     self.condition(condition, false);
                     self.in_adjust = in_adjust;
-                    self.n_tests = before;
                 }
             }
         }

@@ -1,0 +1,238 @@
+//! Provider formats: streams that decode alike however they are cut, and what servers really send.
+
+use claude_router::wire::event::{Decoder, Event, Opened, Stop, assemble};
+use claude_router::wire::ids::{Names, clean_id, short_name};
+use claude_router::wire::{Shape, anthropic, openai};
+use serde_json::{Value, json};
+
+use crate::support::generate::Random;
+
+fn decode(shape: Shape, pieces: &[&[u8]]) -> Vec<Event> {
+    let mut decoder = shape.decoder(Names::default());
+    let mut events = Vec::new();
+    pieces.iter().for_each(|piece| decoder.push(piece, &mut events));
+    decoder.finish(&mut events);
+    events
+}
+
+/// Neighbouring deltas joined: where a stream is cut may move their borders, never their text.
+fn openai_stream(deltas: &[Value], finish: &str) -> String {
+    let mut text = String::new();
+    for delta in deltas {
+        text.push_str(&format!("data: {}\r\n\r\n", json!({"choices": [{"index": 0, "delta": delta}]})));
+    }
+    text.push_str(&format!(": OPENROUTER PROCESSING\n\ndata:{}\n\n", json!({"choices": [{"delta": {}, "finish_reason": finish}], "usage": {"prompt_tokens": 20, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 12}}})));
+    text.push_str("data: [DONE]\n\n");
+    text
+}
+
+fn tool(index: Option<u64>, id: &str, name: &str, arguments: &str) -> Value {
+    let mut call = json!({"function": {"arguments": arguments}});
+    if let Some(index) = index {
+        call["index"] = json!(index);
+    }
+    if !id.is_empty() {
+        call["id"] = json!(id);
+    }
+    if !name.is_empty() {
+        call["function"]["name"] = json!(name);
+    }
+    json!({"tool_calls": [call]})
+}
+
+/// The calls of an answer: name and input.
+fn calls(events: &[Event]) -> Vec<(String, String)> {
+    let answer = assemble(events).unwrap();
+    answer
+        .parts
+        .iter()
+        .filter_map(|part| {
+            if let Opened::ToolUse { name, .. } = &part.opened { Some((name.clone(), part.body.clone())) } else { None }
+        })
+        .collect()
+}
+
+const ANTHROPIC: &str = "\u{feff}event: message_start\r\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"usage\":{\"input_tokens\":3,\"cache_read_input_tokens\":9}}}\r\n\r\n: c\n\nevent: ping\ndata: {\"type\": \"ping\"}\n\nevent: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"thinking\"}}\n\nevent: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"thinking_delta\",\"thinking\":\"日本\"}}\n\ndata: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"signature_delta\",\"signature\":\"S\"}}\n\ndata: {\"type\":\"content_block_stop\"}\n\ndata: {\"type\":\"content_block_start\",\"content_block\":{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"n\"}}\n\ndata: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"{\\\"ü\\\":1}\"}}\n\ndata: {\"type\":\"content_block_stop\"}\n\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"tool_use\"},\"usage\":{\"output_tokens\":5}}\n\ndata: {\"type\":\"message_stop\"}\n\n";
+
+#[test]
+fn a_stream_decodes_the_same_however_it_is_cut() {
+    let openai = openai_stream(
+        &[
+            json!({"reasoning_content": "häm"}),
+            json!({"content": "日本 🦀"}),
+            tool(Some(0), "a", "f", "{\"ö\""),
+            tool(Some(1), "b", "g", ""),
+            tool(Some(0), "", "", ":1}"),
+            json!({"content": "late"}),
+        ],
+        "tool_calls",
+    );
+    for (shape, text) in [(Shape::Anthropic, ANTHROPIC), (Shape::OpenAi, openai.as_str())] {
+        let bytes = text.as_bytes();
+        let whole = decode(shape, &[bytes]);
+        assert!(matches!(whole.last(), Some(Event::End { stop: Stop::ToolUse, .. })), "{whole:?}");
+        for cut in 0..=bytes.len() {
+            assert_eq!(decode(shape, &[&bytes[..cut], &bytes[cut..]]), whole, "cut at {cut}");
+        }
+        let single: Vec<&[u8]> = bytes.chunks(1).collect();
+        assert_eq!(decode(shape, &single), whole);
+        // Cut off before its end it is a failure, wherever: never a success.
+        for cut in 0..bytes.len() {
+            let broken = decode(shape, &[&bytes[..cut]]);
+            let ends = matches!(broken.last(), Some(Event::End { .. }));
+            let said = text
+                .get(..cut)
+                .is_none_or(|text| text.contains("stop_reason\":\"") || text.contains("finish_reason\":\""));
+            assert!(!ends || said, "cut off at {cut} it ends well");
+        }
+    }
+}
+
+#[test]
+fn trap_05_06_arguments_of_interleaved_calls_stay_apart() {
+    let mut random = Random(7);
+    for _ in 0..200 {
+        let wanted: Vec<String> =
+            (0..4).map(|n| format!("{{\"n\":{n},\"x\":\"{}\"}}", "é".repeat(random.below(5)))).collect();
+        let mut left: Vec<Vec<char>> = wanted.iter().map(|text| text.chars().collect()).collect();
+        let mut deltas: Vec<Value> = (0..4).map(|n| tool(Some(n), &format!("c{n}"), &format!("f{n}"), "")).collect();
+        while left.iter().any(|rest| !rest.is_empty()) {
+            let n = random.below(4);
+            let take = (random.below(4) + 1).min(left[n].len());
+            let piece: String = left[n].drain(..take).collect();
+            deltas.push(tool(Some(n as u64), "", "", &piece));
+        }
+        let events = decode(Shape::OpenAi, &[openai_stream(&deltas, "tool_calls").as_bytes()]);
+        let wanted: Vec<(String, String)> =
+            wanted.into_iter().enumerate().map(|(n, text)| (format!("f{n}"), text)).collect();
+        assert_eq!(calls(&events), wanted);
+        legal(&events);
+    }
+}
+
+/// Written for an Anthropic client, blocks open and close one at a time, with indices 0, 1, 2 and so on.
+fn legal(events: &[Event]) {
+    let mut encoder = anthropic::StreamEncoder::new("id".to_owned(), "m".to_owned(), 1);
+    let mut text = String::new();
+    events.iter().for_each(|event| encoder.encode(event, &mut text));
+    let (mut open, mut next, mut deltas) = (None, 0, 0);
+    for line in text.lines().filter_map(|line| line.strip_prefix("data: ")) {
+        let data: Value = serde_json::from_str(line).unwrap();
+        match data["type"].as_str().unwrap() {
+            "content_block_start" => {
+                assert_eq!((open, &data["index"]), (None, &json!(next)), "{text}");
+                (open, deltas) = (Some(next), 0);
+                next += 1;
+            }
+            "content_block_delta" => {
+                assert_eq!(data["index"], json!(open.unwrap()));
+                deltas += 1;
+            }
+            "content_block_stop" => {
+                assert!(deltas > 0, "a block without a delta: {text}");
+                open = None;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(open, None);
+}
+
+#[test]
+fn trap_08_calls_that_share_an_index_are_told_apart_by_their_ids() {
+    let events = decode(
+        Shape::OpenAi,
+        &[openai_stream(&[tool(Some(0), "a", "f", "{}"), tool(Some(0), "b", "g", "{\"x\":1}")], "tool_calls")
+            .as_bytes()],
+    );
+    assert_eq!(calls(&events), [("f".to_owned(), "{}".to_owned()), ("g".to_owned(), "{\"x\":1}".to_owned())]);
+    legal(&events);
+}
+
+#[test]
+fn trap_01_31_a_call_without_arguments_has_an_empty_object() {
+    let events = decode(Shape::OpenAi, &[openai_stream(&[tool(None, "", "f", "")], "stop").as_bytes()]);
+    legal(&events);
+    let body: Value = serde_json::from_str(&anthropic::answer(&assemble(&events).unwrap(), "i", "m")).unwrap();
+    assert_eq!(
+        (&body["content"][0]["input"], &body["stop_reason"]),
+        (&json!({}), &json!("tool_use")),
+        "trap 4: a call ends in tool_use"
+    );
+}
+
+#[test]
+fn trap_03_a_delta_with_text_and_a_call_keeps_both() {
+    let mut both = tool(Some(0), "a", "f", "{}");
+    both["content"] = json!("text");
+    let answer = assemble(&decode(Shape::OpenAi, &[openai_stream(&[both], "tool_calls").as_bytes()])).unwrap();
+    assert_eq!((answer.parts[0].body.as_str(), answer.parts.len()), ("text", 2));
+}
+
+#[test]
+fn trap_13_thinking_is_signed_and_closed_before_the_text() {
+    let events = decode(
+        Shape::OpenAi,
+        &[openai_stream(&[json!({"reasoning": "hm"}), json!({"content": "yes"})], "stop").as_bytes()],
+    );
+    let answer = assemble(&events).unwrap();
+    assert_eq!((&answer.parts[0].opened, answer.parts[0].signature.starts_with("router-")), (&Opened::Thinking, true));
+    assert_eq!(answer.parts[1].body, "yes");
+    legal(&events);
+}
+
+#[test]
+fn trap_27_cached_tokens_are_counted_once_both_ways() {
+    let events = decode(Shape::OpenAi, &[openai_stream(&[json!({"content": "x"})], "stop").as_bytes()]);
+    let usage = assemble(&events).unwrap().usage;
+    assert_eq!((usage.input, usage.cache_read, usage.output), (8, 12, 4));
+    let back: Value = serde_json::from_str(&openai::answer(&assemble(&events).unwrap(), "i", "m", 1)).unwrap();
+    assert_eq!((&back["usage"]["prompt_tokens"], &back["usage"]["total_tokens"]), (&json!(20), &json!(24)));
+}
+
+#[test]
+fn trap_28_29_length_and_filters_win() {
+    let stop = |finish: &str| {
+        assemble(&decode(Shape::OpenAi, &[openai_stream(&[tool(Some(0), "a", "f", "{}")], finish).as_bytes()]))
+            .unwrap()
+            .stop
+    };
+    assert_eq!(
+        (stop("length"), stop("content_filter"), stop("stop"), stop("")),
+        (Stop::MaxTokens, Stop::Refusal, Stop::ToolUse, Stop::ToolUse)
+    );
+}
+
+#[test]
+fn trap_21_errors_in_a_stream_are_errors() {
+    let text = "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\ndata: {\"error\":{\"message\":\"out\",\"code\":503}}\n\ndata: [DONE]\n\n";
+    let events = decode(Shape::OpenAi, &[text.as_bytes()]);
+    assert_eq!(events.last(), Some(&Event::Error { kind: "overloaded_error".to_owned(), message: "out".to_owned() }));
+    assert!(!events.iter().any(|event| matches!(event, Event::End { .. })));
+}
+
+#[test]
+fn trap_32_45_ids_and_names_are_cleaned_so_that_no_two_become_the_same() {
+    let ids = ["functions.Bash:0", "functions_Bash_0", "functions.Bash_0", "call_x|fc_y", "ok-1", ""];
+    let clean: Vec<String> = ids.iter().map(|id| clean_id(id)).collect();
+    for (index, id) in clean.iter().enumerate() {
+        assert!(id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') && !id.is_empty());
+        assert_eq!(clean_id(id), *id, "cleaning twice is cleaning once");
+        assert!(!clean[..index].contains(id));
+    }
+    let long = format!("mcp__{}", "x".repeat(90));
+    let mut names = Names::default();
+    let short = names.shorten(&long);
+    assert!(short.len() <= 64 && short == short_name(&long) && names.restore(&short) == long);
+}
+
+#[test]
+fn a_whole_answer_and_a_stream_give_the_same() {
+    let whole = json!({"id": "c", "choices": [{"message": {"role": "assistant", "content": "hi", "tool_calls": [{"id": "a", "type": "function", "function": {"name": "f", "arguments": "{\"x\":1}"}}]}, "finish_reason": "tool_calls"}], "usage": {"prompt_tokens": 20, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 12}}});
+    let events = Shape::OpenAi.decode_whole(whole.to_string().as_bytes(), &Names::default());
+    let streamed = decode(
+        Shape::OpenAi,
+        &[openai_stream(&[json!({"content": "hi"}), tool(Some(0), "a", "f", "{\"x\":1}")], "tool_calls").as_bytes()],
+    );
+    assert_eq!(assemble(&events), assemble(&streamed));
+}
