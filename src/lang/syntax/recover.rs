@@ -36,6 +36,7 @@ pub(super) fn file(source: &Source, id: SourceId) -> (File, Vec<Diagnostic>) {
 fn item(text: &str, id: SourceId, base: usize, whole: &mut File, problems: &mut Vec<Diagnostic>) {
     let mut mended = text.to_owned();
     let mut broken = false;
+    let mut seen = None;
     for _ in 0..MISTAKES_MAX {
         let failure = match RouteParser::parse(G::item_only, &mended) {
             Ok(pairs) => {
@@ -51,7 +52,9 @@ fn item(text: &str, id: SourceId, base: usize, whole: &mut File, problems: &mut 
             }
             Err(failure) => failure,
         };
-        if mended.trim().is_empty() {
+        // Mending one mistake may leave another at the same place, which says nothing new.
+        let again = seen.replace(error::at(&failure)) == Some(error::at(&failure));
+        if mended.trim().is_empty() || again {
             return;
         }
         problems.push(error::diagnostic(&failure, text, id, base));
