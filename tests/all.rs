@@ -1,14 +1,12 @@
 //! All tests that go through a boundary of the program: text in, text out.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::string_slice,
-    clippy::disallowed_methods,
-    reason = "tests say what is wrong by stopping"
-)]
 #![allow(clippy::allow_attributes, reason = "which of these apply differs by build")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::string_slice, reason = "a test says what is wrong by stopping")]
+#![allow(clippy::disallowed_methods, clippy::pedantic, reason = "tests take the system as it is")]
+#![allow(unreachable_pub, missing_debug_implementations, reason = "the modules are one program")]
 
+mod architecture;
 mod cli;
+mod docs;
 mod features;
 mod language;
 mod property;

@@ -68,7 +68,7 @@ fn an_anthropic_request_reaches_anthropic_byte_for_byte() {
     assert_eq!(answer.body, CLAUDE_STREAM, "the answer is the provider's, unknown events too");
     let asked = upstream.the_request();
     assert_eq!(asked.body, body, "nothing of the body changed");
-    assert_eq!(asked.path, "/v1/messages?beta=true");
+    assert_eq!((asked.method.as_str(), asked.path.as_str()), ("POST", "/v1/messages?beta=true"));
     assert_eq!(asked.header("x-api-key"), Some("sk-provider"));
     assert_eq!(asked.header("authorization"), None, "a client's credential goes nowhere");
     assert_eq!(asked.header("anthropic-beta"), Some("a-1,b-2"));

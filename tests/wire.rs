@@ -1,6 +1,6 @@
 //! Provider formats: streams that decode alike however they are cut, and what servers really send.
 
-use claude_router::wire::event::{Decoder, Event, Opened, Stop, assemble};
+use claude_router::wire::event::{Event, Opened, Stop, assemble};
 use claude_router::wire::ids::{Names, clean_id, short_name};
 use claude_router::wire::{Shape, anthropic, openai};
 use serde_json::{Value, json};

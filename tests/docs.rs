@@ -1,0 +1,131 @@
+//! What the documents say is so: their programs compile, their commands run, their output is what comes out.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use claude_router::config;
+use claude_router::lang::ir::load::NoFiles;
+use claude_router::lang::source::Source;
+use claude_router::lang::{compile, diagnostic::render};
+use claude_router::tools::{reference, schema};
+
+use crate::support::router::{Folder, Router, run};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const PAGES: &[&str] =
+    &["README.md", "docs/guide/language.md", "docs/guide/configuration.md", "docs/reference/codes.md"];
+
+fn page(name: &str) -> String {
+    std::fs::read_to_string(Path::new(ROOT).join(name)).unwrap()
+}
+
+/// The blocks of a page in one language.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let (mut found, mut open) = (Vec::new(), None::<String>);
+    for line in page.lines() {
+        match (&mut open, line.strip_prefix("```")) {
+            (None, Some(word)) => open = Some(if word == language { String::new() } else { "\u{0}".to_owned() }),
+            (Some(text), Some(_)) => {
+                if !text.starts_with('\u{0}') {
+                    found.push(std::mem::take(text));
+                }
+                open = None;
+            }
+            (Some(text), None) => {
+                text.push_str(line);
+                text.push('\n');
+            }
+            (None, None) => {}
+        }
+    }
+    found
+}
+
+#[test]
+fn every_program_in_the_documents_compiles_and_its_tests_pass() {
+    let catalogue = Arc::new(config::catalogue::alone());
+    let mut n = 0;
+    for name in PAGES {
+        for text in blocks(&page(name), "route") {
+            let (plan, sources, problems) = compile(vec![Source::new(*name, text.clone())], &NoFiles, &catalogue);
+            let plan = plan.unwrap_or_else(|| panic!("{}\n{text}", render::human(&sources, &problems, false)));
+            for index in 0..plan.program.tests.len() {
+                let outcome = claude_router::tools::test::run(
+                    &plan,
+                    index,
+                    &claude_router::features::tokens::Counter::default(),
+                    &|_| Err(String::new()),
+                );
+                assert!(outcome.passed(), "{name}: {outcome:?}");
+            }
+            n += 1;
+        }
+    }
+    assert!(n > 40, "{n} programs");
+}
+
+#[test]
+fn the_readme_shows_what_explain_prints() {
+    let readme = page("README.md");
+    let shown = blocks(&readme, "text").remove(0);
+    let ended = run(
+        Path::new(ROOT),
+        &[
+            "explain",
+            "--rules",
+            "examples/policy.route",
+            "--what-if",
+            "time=12:00",
+            "--what-if",
+            "weekday=wed",
+            "examples/requests/claude-code-main.json",
+        ],
+    );
+    assert!(ended.out.starts_with(shown.trim_end()), "{}\n{}", ended.out, shown);
+}
+
+#[test]
+fn the_readmes_commands_and_configuration_work() {
+    let readme = page("README.md");
+    let commands = blocks(&readme, "sh").concat();
+    assert!(
+        commands.contains("cargo run --release -- start\n") && commands.contains("./test\n"),
+        "the two commands stand there"
+    );
+    // The first one, and the request that the README sends to it.
+    let router = Router::start_in(Folder::new(), &[], &[]);
+    let body = commands.split("-d '").nth(1).and_then(|rest| rest.split('\'').next()).unwrap();
+    let answer = router.post("/v1/messages", body);
+    assert!(answer.text().contains("this request goes to claude-sonnet-4-6"), "{}", answer.body);
+    for subcommand in ["lint", "test", "fmt", "explain", "start", "config"] {
+        assert_eq!(run(Path::new(ROOT), &[subcommand, "--help"]).code, 0);
+    }
+    let folder = Folder::new();
+    folder.file("router.json", &blocks(&readme, "json")[0]);
+    folder.file("my.route", "default { route \"my-model\" }");
+    let ended = run(&folder.0, &["config"]);
+    assert!(ended.code == 0 && ended.out.contains("OPENAI_API_KEY is not set"), "{ended:?}");
+}
+
+#[test]
+fn the_reference_is_that_of_the_tables() {
+    for (name, text) in reference::pages() {
+        assert_eq!(page(&format!("docs/reference/{name}")), text, "run `router reference docs/reference`");
+    }
+    assert_eq!(page("docs/reference/explain.schema.json"), format!("{:#}\n", schema::explain()));
+}
+
+#[test]
+fn every_link_between_documents_leads_somewhere() {
+    for name in PAGES.iter().chain(&["ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/benchmarks.md"]) {
+        let folder = Path::new(ROOT).join(name).parent().unwrap().to_path_buf();
+        for link in page(name)
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+            .filter(|link| !link.contains("://"))
+        {
+            assert!(folder.join(link).exists(), "{name}: {link}");
+        }
+    }
+}
