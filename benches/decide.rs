@@ -86,7 +86,7 @@ fn decide_known(bencher: Bencher<'_, '_>, n: usize, shared: bool, prompt_bytes: 
     let facts = Facts::default();
     let input = Input { request: &request, facts: &facts };
     assert_eq!(eval::winner(&plan, &input), naive::winner(&plan.program, &input));
-    bencher.bench(|| eval::decide(black_box(&plan), black_box(&input)));
+    bencher.bench_local(|| eval::decide(black_box(&plan), black_box(&input)));
 }
 
 /// `decide` alone: features known, hardly any text.
@@ -134,7 +134,7 @@ mod prompt_2kb {
         let request = known(2_000, None);
         let facts = Facts::default();
         let input = Input { request: &request, facts: &facts };
-        bencher.bench(|| naive::winner(black_box(&plan.program), black_box(&input)));
+        bencher.bench_local(|| naive::winner(black_box(&plan.program), black_box(&input)));
     }
 }
 

@@ -324,8 +324,7 @@ impl<'a> State<'a> {
                 self.bytes_scanned += value.as_deref().map_or(0, str::len);
                 let mut hits = Bits::none(text.n_atoms);
                 let mut vector = (!text.idle).then(|| text.base.clone());
-                text.scan(value.as_deref(), |atom| {
-                    hits.set(atom as usize, true);
+                text.scan(value.as_deref(), &mut hits, |atom| {
                     if let Some(vector) = &mut vector {
                         text.postings[atom as usize].iter().for_each(|rule| vector.set(*rule as usize, true));
                     }

@@ -111,27 +111,32 @@ fn index(plan: &mut TextPlan, program: &Program, slot: SlotId, atoms: &[usize], 
 }
 
 impl TextPlan {
-    /// The atoms that hold for a text, regular expressions aside; none when it is absent. Calls `hit` once for each.
-    pub fn scan(&self, text: Option<&str>, mut hit: impl FnMut(u32)) {
+    /// Adds the atoms that hold for a text to `hits`, regular expressions aside; none when it is absent. Calls `new` once
+    /// for each.
+    pub fn scan(&self, text: Option<&str>, hits: &mut Bits, mut new: impl FnMut(u32)) {
         let Some(text) = text else { return };
-        self.present.iter().for_each(|atom| hit(*atom));
+        let mut hit = |atom: u32, hits: &mut Bits| {
+            hits.set(atom as usize, true);
+            new(atom);
+        };
+        self.present.iter().for_each(|atom| hit(*atom, hits));
         if !text.is_empty() {
-            self.not_empty.iter().for_each(|atom| hit(*atom));
+            self.not_empty.iter().for_each(|atom| hit(*atom, hits));
         }
         if self.exact.automaton.is_some() {
             let nfc = fold::nfc(text);
-            self.exact.run(&nfc, &mut hit);
+            self.exact.run(&nfc, hits, &mut hit);
         }
         let whole = !self.values.is_empty() || !self.globs.is_empty();
         if text.is_ascii() && !whole {
-            return self.folded.run(text, &mut hit);
+            return self.folded.run(text, hits, &mut hit);
         }
         let folded = fold::fold(text);
-        self.folded.run(&folded, &mut hit);
+        self.folded.run(&folded, hits, &mut hit);
         if let Some(atom) = self.values.get(&folded) {
-            hit(*atom);
+            hit(*atom, hits);
         }
-        self.globs.iter().filter(|(glob, _)| glob.matches(&folded)).for_each(|(_, atom)| hit(*atom));
+        self.globs.iter().filter(|(glob, _)| glob.matches(&folded)).for_each(|(_, atom)| hit(*atom, hits));
     }
 
     /// Whether a regular expression matches a text.
@@ -175,31 +180,18 @@ impl Search {
     }
 
     /// Runs over a text once, or until every atom holds.
-    fn run(&self, text: &str, hit: &mut impl FnMut(u32)) {
+    fn run(&self, text: &str, hits: &mut Bits, hit: &mut impl FnMut(u32, &mut Bits)) {
         let Some(automaton) = &self.automaton else { return };
         let mut open = self.n_uses;
-        let mut held = vec![false; self.n_uses];
-        let offsets: Vec<usize> = self
-            .uses
-            .iter()
-            .scan(0, |at, uses| {
-                let start = *at;
-                *at += uses.len();
-                Some(start)
-            })
-            .collect();
         for found in automaton.find_overlapping_iter(text) {
-            let literal = found.pattern().as_usize();
-            for (index, used) in self.uses[literal].iter().enumerate() {
-                let done = &mut held[offsets[literal] + index];
-                if *done {
+            for used in &self.uses[found.pattern().as_usize()] {
+                if hits.has(used.atom as usize) {
                     continue;
                 }
                 let starts = !used.starts_word || boundary(text, found.start());
                 if starts && (!used.ends_word || boundary(text, found.end())) {
-                    *done = true;
                     open -= 1;
-                    hit(used.atom);
+                    hit(used.atom, hits);
                 }
             }
             if open == 0 {
