@@ -33,7 +33,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environment, out: &Out) -> Ended {
-    let (active, files) = load(arguments, shared, environment).map_err(Failed)?;
+    let (active, files, warnings) = load(arguments, shared, environment).map_err(Failed)?;
     let level = arguments.log_level.clone().unwrap_or_else(|| active.configuration.log_level.clone());
     let filter = EnvFilter::try_new(&level).map_err(|_| Failed(format!("`{level}` is not a log level")))?;
     // A second one is refused, which only tests could notice.
@@ -48,7 +48,7 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
         return Err(Failed(format!("{message}; listen on 127.0.0.1, and put a proxy that authenticates before it")));
     }
     let clock = Clock::of_system(configuration.timezone.as_deref());
-    let banner = banner(&active, arguments.dry_run);
+    let banner = banner(&active, arguments.dry_run, &warnings);
     let app = App::new(active, clock)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let again = (arguments.clone(), shared.clone(), environment.clone());
@@ -58,7 +58,11 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
         let address = listener.local_addr()?;
         out.print(&format!("listening on http://{address}\n{banner}"));
         let watching = app.clone();
-        let load = move || load(&again.0, &again.1, &again.2);
+        let load = move || {
+            let (active, files, warnings) = load(&again.0, &again.1, &again.2)?;
+            warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+            Ok((active, files))
+        };
         let watch = reload::watch(watching, load, files);
         tokio::select! {
             served = serve(app, listener, stop_asked()) => served?,
@@ -75,13 +79,22 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// Everything that serves, and the files that it was read of.
-fn load(arguments: &Arguments, shared: &Shared, environment: &Environment) -> Result<(Active, Vec<PathBuf>), String> {
+fn load(
+    arguments: &Arguments,
+    shared: &Shared,
+    environment: &Environment,
+) -> Result<(Active, Vec<PathBuf>, Vec<String>), String> {
     let path = find::configuration(shared.config.clone(), environment).map_err(|problem| problem.0)?;
     let mut configuration = Configuration::load(path, environment).map_err(|problem| problem.0)?;
     only(&mut configuration, &arguments.models)?;
     let files = shared.rule_files(&configuration).map_err(|failed| failed.0)?;
     let (roots, reader) = rules::roots(&files).map_err(|problem| problem.0)?;
     let (plan, sources, problems) = crate::lang::compile(roots, &reader, &configuration.catalogue);
+    let warnings = problems.iter().filter(|problem| !problem.is_error()).map(|warning| {
+        let at = sources.position(warning.span);
+        format!("{}:{}:{}: {}", sources.get(warning.span.source).name, at.line, at.column, warning.message)
+    });
+    let warnings = warnings.collect();
     let Some(plan) = plan else {
         let errors: Vec<Diagnostic> = problems.into_iter().filter(Diagnostic::is_error).collect();
         return Err(format!("the rules do not compile\n{}", render::human(&sources, &errors, false)));
@@ -92,7 +105,7 @@ fn load(arguments: &Arguments, shared: &Shared, environment: &Environment) -> Re
     let on_disk = sources.0.iter().map(|source| PathBuf::from(&source.name)).filter(|path| path.is_file());
     let watched = on_disk.chain(configuration.path.clone()).collect();
     let dry_run = arguments.dry_run || configuration.is_without_keys();
-    Ok((Active { configuration, plan, dry_run }, watched))
+    Ok((Active::new(configuration, plan, dry_run), watched, warnings))
 }
 
 /// Keeps only some models.
@@ -120,8 +133,8 @@ fn only(configuration: &mut Configuration, models: &[String]) -> Result<(), Stri
 }
 
 /// What a newcomer should know.
-fn banner(active: &Active, asked: bool) -> String {
-    let mut text = String::new();
+fn banner(active: &Active, asked: bool, warnings: &[String]) -> String {
+    let mut text: String = warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
     if active.dry_run && !asked {
         text.push_str("no provider key is set, so that every request is answered with its own explanation;\n");
         text.push_str("set ANTHROPIC_API_KEY, OPENAI_API_KEY or another, or write a router.json, and start again\n");

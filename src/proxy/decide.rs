@@ -3,9 +3,10 @@
 
 use std::sync::atomic::Ordering;
 
+use crate::config::providers::Kind;
 use crate::features::{Call as FeatureCall, Request};
 use crate::lang::catalogue::ModelId;
-use crate::lang::eval::decision::Decision;
+use crate::lang::eval::decision::{Attempt, Decision};
 use crate::lang::eval::{self, Effective};
 use crate::lang::input::{Facts, Feature, Features, Input, ModelFacts};
 use crate::lang::ir::Sticky;
@@ -69,6 +70,11 @@ pub(super) fn decide(app: &App, active: &Active, call: &Call, wanted: Wanted) ->
     let decision = eval::decide(plan, &input);
     let microseconds = app.clock.instant().saturating_sub(started).as_secs_f64() * 1e6;
     let (mut words, mut json) = (None, None);
+    let echo = |attempt: &Attempt| {
+        let provider = active.configuration.provider(&plan.program.catalogue.card(attempt.model).provider);
+        provider.is_some_and(|provider| provider.kind == Kind::Echo)
+    };
+    let wanted = Wanted { words: wanted.words || decision.attempts.iter().any(echo), ..wanted };
     if wanted.words || wanted.json {
         let (_, trace) = eval::explain(plan, &input, false);
         let cost = decision.attempts.first().and_then(|attempt| eval::cost(plan, &input, attempt.model));
@@ -148,17 +154,10 @@ fn facts(app: &App, active: &Active, caller: Caller<'_>) -> Facts {
     let elapsed = app.clock.instant();
     let known = caller.session.map(|session| app.sessions.known(session, elapsed)).unwrap_or_default();
     let catalogue = &plan.program.catalogue;
-    let models = catalogue.models.iter().map(|card| {
-        let name = card.full_name();
-        let provider = active.configuration.provider(&card.provider);
-        let no_key =
-            provider.map_or_else(|| Some("nobody serves it".to_owned()), |provider| provider.not_ready.clone());
-        let cached = known.cached.iter().find(|(model, _)| *model == name).map_or(0, |(_, tokens)| *tokens);
-        ModelFacts {
-            cached_tokens: cached,
-            no_key: no_key.filter(|_| !active.dry_run),
-            ..app.health.facts(&name, elapsed)
-        }
+    let seen = app.health.facts(&active.names, elapsed);
+    let models = seen.into_iter().zip(&active.names).zip(&active.not_ready).map(|((seen, name), not_ready)| {
+        let cached = known.cached.iter().find(|(model, _)| model == name).map_or(0, |(_, tokens)| *tokens);
+        ModelFacts { cached_tokens: cached, no_key: not_ready.clone(), ..seen }
     });
     let sticky = plan.program.pools.iter().map(|pool| {
         let id = sticky_id(pool.sticky?, caller)?;

@@ -11,7 +11,7 @@ use axum::response::Response;
 use serde_json::json;
 
 use crate::config::providers::Kind;
-use crate::lang::eval::decision::Action;
+use crate::lang::eval::decision::{Action, Reason};
 use crate::lang::ir::Setting;
 use crate::proxy::admin::json_answer;
 use crate::proxy::call::{self, Call};
@@ -104,17 +104,24 @@ impl Notes {
 async fn answer(app: &App, shape: Shape, request: Request, id: &str, notes: &mut Notes) -> Result<Response, Failure> {
     let call = Arc::new(call::read(id.to_owned(), shape, request).await?);
     let active = app.active();
-    let wanted = Wanted { words: active.dry_run || routes_to_echo(&active), json: call.debug };
+    let wanted = Wanted { words: active.dry_run, json: call.debug };
     let decided = decided(app, &active, &call, wanted).await?;
     notes.debug = call.debug;
     notes.rule.clone_from(&decided.rule);
     notes.microseconds = decided.microseconds;
-    notes.trace = decided.json.as_ref().map(header_json);
+    notes.trace = decided.json.clone().map(header_json);
     attempts(app, &active, &call, &decided, notes).await
 }
 
-/// JSON as a header can hold it: on one line, ASCII alone.
-fn header_json(value: &serde_json::Value) -> String {
+/// The longest trace that a header holds, in bytes: clients refuse longer heads.
+const TRACE_BYTES_MAX: usize = 8_000;
+
+/// JSON as a header can hold it: on one line, ASCII alone, without the rules before the deciding one when it is too long.
+fn header_json(mut value: serde_json::Value) -> String {
+    if value.to_string().len() > TRACE_BYTES_MAX {
+        value["trace"] = json!("too long for a header; ask /api/explain");
+        value["fields"] = json!({});
+    }
     let mut text = String::new();
     for c in value.to_string().chars() {
         if c.is_ascii() && !c.is_ascii_control() {
@@ -127,10 +134,6 @@ fn header_json(value: &serde_json::Value) -> String {
         }
     }
     text
-}
-
-fn routes_to_echo(active: &Active) -> bool {
-    active.plan.program.catalogue.models.iter().any(|card| card.provider == "echo")
 }
 
 /// Decides; a large body on a thread of its own, so that small requests do not wait behind it.
@@ -159,6 +162,9 @@ async fn attempts(
         }
         return Err(if rejection.status == 402 { failure.with_header("x-should-retry", "false") } else { failure });
     }
+    for skipped in decided.decision.skipped.iter().filter(|skipped| skipped.reason == Reason::Unknown) {
+        tracing::warn!(request = %call.id, model = %skipped.model, "passed over: {}", skipped.detail);
+    }
     let mut last: Option<Failure> = None;
     let n = decided.decision.attempts.len();
     for index in 0..n {
@@ -168,6 +174,7 @@ async fn attempts(
         let tried = target(app, active, call, decided, index).await;
         match tried {
             Ok(response) => {
+                tracing::info!(request = %call.id, rule = %decided.rule, asked = %decided.asked, model = %card.full_name(), "answered");
                 keep(app, active, decided, index);
                 return Ok(response);
             }

@@ -51,6 +51,25 @@ pub struct Active {
     pub plan: Plan,
     /// Every request is answered with its own explanation.
     pub dry_run: bool,
+    /// `provider/model` of each model of the catalogue.
+    pub names: Vec<String>,
+    /// Why each model cannot be called, if it cannot.
+    pub not_ready: Vec<Option<String>>,
+}
+
+impl Active {
+    /// What serves, with all that each request would have to look up.
+    pub fn new(configuration: Configuration, plan: Plan, dry_run: bool) -> Self {
+        let models = &plan.program.catalogue.models;
+        let names = models.iter().map(crate::lang::catalogue::Card::full_name).collect();
+        let not_ready = models.iter().map(|card| match configuration.provider(&card.provider) {
+            _ if dry_run => None,
+            Some(provider) => provider.not_ready.clone(),
+            None => Some("nobody serves it".to_owned()),
+        });
+        let not_ready = not_ready.collect();
+        Self { configuration, plan, dry_run, names, not_ready }
+    }
 }
 
 /// What all requests share.

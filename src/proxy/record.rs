@@ -63,7 +63,8 @@ impl Recorder {
 
     /// The answer is whole.
     pub(super) fn done(&mut self, usage: Usage) {
-        (self.usage, self.outcome) = (Some(usage), Outcome::Good);
+        // A provider that says nothing of its usage leaves what was set aside.
+        (self.usage, self.outcome) = ((usage != Usage::default()).then_some(usage), Outcome::Good);
     }
 
     /// The provider failed.

@@ -61,25 +61,31 @@ impl Health {
         self.with(model, |seen| outcome(seen, now, false));
     }
 
-    /// What rules see of a model.
-    pub fn facts(&self, model: &str, now: Duration) -> ModelFacts {
+    /// What rules see of some models.
+    pub fn facts(&self, models: &[String], now: Duration) -> Vec<ModelFacts> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(seen) = all.get_mut(model) else { return ModelFacts::default() };
-        seen.outcomes.retain(|(when, _)| now.saturating_sub(*when) < OUTCOME_AGE);
-        let total = i64::try_from(seen.outcomes.len()).unwrap_or(0);
-        let failed = i64::try_from(seen.outcomes.iter().filter(|(_, good)| !good).count()).unwrap_or(0);
-        let last: Vec<&(Duration, bool)> = seen.outcomes.iter().rev().take(LAST).collect();
-        let failed_lately = last.iter().filter(|(_, good)| !good).count();
-        let resting = last.first().is_some_and(|(when, good)| !good && now.saturating_sub(*when) < REST);
-        let healthy = !(failed_lately >= FAILED && resting);
-        ModelFacts {
-            healthy,
-            why_not: (!healthy).then(|| format!("{failed_lately} of the last {} calls failed", last.len())),
-            latency_us: seen.latency_us,
-            errors: (total > 0).then(|| failed * crate::lang::input::WHOLE / total.max(1)),
-            in_flight: seen.in_flight,
-            ..ModelFacts::default()
-        }
+        models
+            .iter()
+            .map(|model| all.get_mut(model).map_or_else(ModelFacts::default, |seen| facts(seen, now)))
+            .collect()
+    }
+}
+
+fn facts(seen: &mut Seen, now: Duration) -> ModelFacts {
+    seen.outcomes.retain(|(when, _)| now.saturating_sub(*when) < OUTCOME_AGE);
+    let total = i64::try_from(seen.outcomes.len()).unwrap_or(0);
+    let failed = i64::try_from(seen.outcomes.iter().filter(|(_, good)| !good).count()).unwrap_or(0);
+    let last: Vec<&(Duration, bool)> = seen.outcomes.iter().rev().take(LAST).collect();
+    let failed_lately = last.iter().filter(|(_, good)| !good).count();
+    let resting = last.first().is_some_and(|(when, good)| !good && now.saturating_sub(*when) < REST);
+    let healthy = !(failed_lately >= FAILED && resting);
+    ModelFacts {
+        healthy,
+        why_not: (!healthy).then(|| format!("{failed_lately} of the last {} calls failed", last.len())),
+        latency_us: seen.latency_us,
+        errors: (total > 0).then(|| failed * crate::lang::input::WHOLE / total.max(1)),
+        in_flight: seen.in_flight,
+        ..ModelFacts::default()
     }
 }
 

@@ -93,6 +93,7 @@ impl Explanation<'_> {
             Target::Pool(pool) => self.plan.program.pools[pool.index()].name.clone(),
             Target::Asked => "model".to_owned(),
             Target::Same => "same".to_owned(),
+            Target::Unknown(name) => name.clone(),
         }
     }
 

@@ -116,7 +116,9 @@ fn unmet(plan: &Plan, input: &Input<'_>, decision: &Decision, expect: &Expect) -
             let met = decision.attempts.first().is_some_and(|attempt| match target {
                 Target::Model(model) => attempt.model == *model,
                 Target::Pool(pool) => attempt.pool == Some(*pool),
-                Target::Asked | Target::Same => decision.chain.get(attempt.element) == Some(target),
+                Target::Asked | Target::Same | Target::Unknown(_) => {
+                    decision.chain.get(attempt.element) == Some(target)
+                }
             });
             (!met).then(|| format!("it goes to {}", taken_name(plan, decision)))
         }

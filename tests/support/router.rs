@@ -230,6 +230,14 @@ impl Connection {
         self.answer(method != "HEAD")
     }
 
+    /// The answer, if it begins within some time.
+    pub fn answer_within(&mut self, time: Duration) -> Option<Answer> {
+        self.writer.set_read_timeout(Some(time)).unwrap();
+        let there = self.reader.fill_buf().is_ok_and(|bytes| !bytes.is_empty());
+        self.writer.set_read_timeout(Some(PATIENCE)).unwrap();
+        there.then(|| self.answer(true))
+    }
+
     /// Waits for the head of an answer, and the first piece of its body.
     pub fn first_piece(&mut self) -> String {
         let (_, headers) = self.head();

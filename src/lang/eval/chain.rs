@@ -179,6 +179,11 @@ fn candidates(reading: Reading<'_>, target: &Target, sorted: &mut Sorted) -> Vec
                 }
             }
         }
+        Target::Unknown(name) => {
+            let detail = "no provider has a model of this name".to_owned();
+            sorted.skipped.push(Skipped { model: name.clone(), reason: Reason::Unknown, detail });
+            Vec::new()
+        }
         Target::Same => {
             let last = reading.input.facts.session_model.as_deref();
             match last.map(|name| (name, reading.program.catalogue.find_asked(name))) {

@@ -460,6 +460,8 @@ pub enum Target {
     Asked,
     /// What answered this session last.
     Same,
+    /// A model that nobody knows: only without a configuration, where that is no error.
+    Unknown(String),
 }
 
 /// One thing that a rule sets.

@@ -101,6 +101,13 @@ impl<'t> Resolver<'t> {
         self.report(softened);
     }
 
+    /// A model as an element of a chain. One that nobody knows stays there, to be passed over with its name.
+    fn model_target(&mut self, text: String, span: Span) -> Option<Target> {
+        let unknown = !self.catalogue.configured && self.catalogue.find(&text) == Found::None;
+        let found = self.model_of_text(&text, span).map(Target::Model);
+        if unknown { Some(Target::Unknown(text)) } else { found }
+    }
+
     /// An element of a chain.
     pub(super) fn target(&mut self, target: &tree::Target) -> Option<Target> {
         match target {
@@ -108,13 +115,13 @@ impl<'t> Resolver<'t> {
             tree::Target::Same(_) => Some(Target::Same),
             tree::Target::Named(ModelName::Text(literal)) => {
                 let text = self.plain_text(literal)?;
-                self.model_of_text(&text, literal.span()).map(Target::Model)
+                self.model_target(text, literal.span())
             }
             tree::Target::Named(ModelName::Name(name)) => match self.scope.find(&name.text) {
                 Some(Meaning::Pool(pool)) => Some(Target::Pool(pool)),
                 Some(Meaning::Let(bound)) => {
                     let text = self.bound_text(bound, name)?;
-                    self.model_of_text(&text, name.span()).map(Target::Model)
+                    self.model_target(text, name.span())
                 }
                 other => {
                     self.unknown_name(name, other.is_some(), &[Kind::Let, Kind::Pool]);
