@@ -120,6 +120,14 @@ fn lint_says_what_is_wrong_and_how_bad_it_is() {
     let json: serde_json::Value =
         serde_json::from_str(&run(&folder.0, &["lint", "--format", "json", "warn.route"]).out).unwrap();
     assert_eq!((&json[0]["code"], &json[0]["column"], &json[0]["end_column"]), (&"W401".into(), &5.into(), &10.into()));
+    let sarif = run(&folder.0, &["lint", "--format", "sarif", "warn.route"]).out;
+    let sarif: serde_json::Value = serde_json::from_str(&sarif).unwrap();
+    let result = &sarif["runs"][0]["results"][0];
+    let column = &result["locations"][0]["physicalLocation"]["region"]["startColumn"];
+    assert_eq!((&sarif["version"], &result["ruleId"], column), (&"2.1.0".into(), &"W401".into(), &5.into()));
+    let junit = run(&folder.0, &["lint", "--format", "junit", "warn.route", "good.route"]).out;
+    assert!(junit.contains("tests=\"2\" failures=\"1\""), "{junit}");
+    assert!(junit.contains("warn.route:1:5: nothing uses the let `spare`"), "{junit}");
     folder.file("bad.route", [0x64, 0xff]);
     check(&folder.0, &["lint", "bad.route"], "", "router: bad.route: it is not UTF-8 at byte 1\n", 2);
     check(&folder.0, &["lint", "none.route"], "", "router: none.route: No such file or directory (os error 2)\n", 2);

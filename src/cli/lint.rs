@@ -29,6 +29,8 @@ enum FormatArgument {
     Human,
     Json,
     Github,
+    Sarif,
+    Junit,
 }
 
 pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environment, out: &Out) -> Ended {
@@ -56,6 +58,8 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
         FormatArgument::Human => Format::Human,
         FormatArgument::Json => Format::Json,
         FormatArgument::Github => Format::Github,
+        FormatArgument::Sarif => Format::Sarif,
+        FormatArgument::Junit => Format::Junit,
     };
     let reports: Vec<_> = checked.iter().map(|(program, found)| (&*program.sources, found.as_slice())).collect();
     out.print(&lint::render(&reports, format, out.colour));

@@ -11,7 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 def seen(body):
     """The last words of a conversation, and what came with them."""
     notes = []
-    last = body["messages"][-1]
+    # Claude Code puts system messages behind what a person wrote.
+    last = [message for message in body["messages"] if message["role"] != "system"][-1]
     content = last.get("content")
     for part in content if isinstance(content, list) else [{"type": "text", "text": content or ""}]:
         kind = part.get("type")

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::lang::diagnostic::{Diagnostic, Severity, render as words};
+use crate::lang::ir::load::PRELUDE_NAME;
 use crate::lang::source::{Sources, Span};
 
 /// A form of report.
@@ -14,6 +15,10 @@ pub enum Format {
     Json,
     /// Annotations of GitHub's workflows.
     Github,
+    /// SARIF 2.1.0, which code hosts show beside the lines.
+    Sarif,
+    /// JUnit's XML, which CI servers show as tests.
+    Junit,
 }
 
 /// Problems of some programs, in a form.
@@ -25,6 +30,8 @@ pub fn render(programs: &[(&Sources, &[Diagnostic])], format: Format, colour: bo
                 programs.iter().flat_map(|(sources, found)| found.iter().map(|one| json_of(sources, one))).collect();
             format!("{:#}\n", Value::from(all))
         }
+        Format::Sarif => sarif(programs),
+        Format::Junit => junit(programs),
         Format::Github => {
             programs.iter().flat_map(|(sources, found)| found.iter().map(|one| github(sources, one))).collect()
         }
@@ -64,6 +71,86 @@ fn json_of(sources: &Sources, one: &Diagnostic) -> Value {
         "file": source.name, "line": start.line, "column": start.column, "end_line": end.line, "end_column": end.column,
         "related": related, "fix": one.fix,
     })
+}
+
+/// Source: the OASIS standard "Static Analysis Results Interchange Format", version 2.1.0.
+fn sarif(programs: &[(&Sources, &[Diagnostic])]) -> String {
+    let rule = |code: &&crate::lang::diagnostic::Code| {
+        let level = json!({"level": code.severity.word()});
+        json!({"id": code.id, "name": code.name, "shortDescription": {"text": code.doc}, "defaultConfiguration": level})
+    };
+    let rules: Vec<Value> = super::all_codes().iter().map(rule).collect();
+    let mut results = Vec::new();
+    for (sources, found) in programs {
+        for one in *found {
+            let help = one.help.as_ref().map_or_else(String::new, |help| format!(" ({help})"));
+            let related = one.related.iter().map(|related| {
+                json!({"physicalLocation": sarif_place(sources, related.span), "message": {"text": related.message}})
+            });
+            results.push(json!({
+                "ruleId": one.code.id, "level": one.severity.word(), "message": {"text": format!("{}{help}", one.message)},
+                "locations": [{"physicalLocation": sarif_place(sources, one.span)}],
+                "relatedLocations": related.collect::<Vec<_>>(),
+            }));
+        }
+    }
+    let driver = json!({"name": "router lint", "version": env!("CARGO_PKG_VERSION"), "rules": rules});
+    let log = json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0",
+        "runs": [{"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}],
+    });
+    format!("{log:#}\n")
+}
+
+fn sarif_place(sources: &Sources, span: Span) -> Value {
+    let source = sources.get(span.source);
+    let (start, end) = (source.position(span.start as usize), source.position(span.end as usize));
+    json!({
+        "artifactLocation": {"uri": source.name.replace('\\', "/")},
+        "region": {"startLine": start.line, "startColumn": start.column, "endLine": end.line, "endColumn": end.column},
+    })
+}
+
+/// One test case a file, failed by each of its problems.
+fn junit(programs: &[(&Sources, &[Diagnostic])]) -> String {
+    let (mut cases, mut n, mut failed) = (String::new(), 0, 0);
+    for (sources, found) in programs {
+        let own_files = |(_, source): &(usize, &crate::lang::source::Source)| source.name != PRELUDE_NAME;
+        for (index, source) in sources.0.iter().enumerate().filter(own_files) {
+            let own: Vec<&Diagnostic> = found.iter().filter(|one| one.span.source.0 as usize == index).collect();
+            let name = escaped(&source.name);
+            n += 1;
+            failed += usize::from(!own.is_empty());
+            cases.push_str(&format!("    <testcase classname=\"router lint\" name=\"{name}\">\n"));
+            for one in own {
+                let at = sources.position(one.span);
+                let (kind, message) = (format!("{} {}", one.code.id, one.severity.word()), escaped(&one.message));
+                let (line, column) = (at.line, at.column);
+                let open = format!("<failure type=\"{kind}\" message=\"{message}\">");
+                cases.push_str(&format!("      {open}{name}:{line}:{column}: {message}</failure>\n"));
+            }
+            cases.push_str("    </testcase>\n");
+        }
+    }
+    let head = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n";
+    let suite = format!("  <testsuite name=\"router lint\" tests=\"{n}\" failures=\"{failed}\">\n");
+    format!("{head}{suite}{cases}  </testsuite>\n</testsuites>\n")
+}
+
+/// A text as XML holds it.
+fn escaped(text: &str) -> String {
+    let mut made = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '<' => made.push_str("&lt;"),
+            '>' => made.push_str("&gt;"),
+            '&' => made.push_str("&amp;"),
+            '"' => made.push_str("&quot;"),
+            c if c.is_control() => made.push(' '),
+            c => made.push(c),
+        }
+    }
+    made
 }
 
 fn file(sources: &Sources, span: Span) -> &str {
