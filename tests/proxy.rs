@@ -366,6 +366,8 @@ fn a_bad_request_is_refused_in_the_callers_shape_and_the_router_goes_on() {
         ("", "not valid JSON"),
         ("{nope", "not valid JSON"),
         ("[]", "does not fit"),
+        ("{\"model\":\"x\",\"messages\":[],\"max_tokens\":-1}", "expected a whole number"),
+        ("{\"model\":\"x\",\"messages\":[null]}", "expected an object"),
         ("{\"model\":\"x\"}", "missing field `messages`"),
         ("{\"model\":\"x\",\"messages\":5}", "does not fit"),
         ("{\"model\":\"x\",\"messages\":[{\"role\":\"king\",\"content\":\"x\"}]}", "messages.0.role: `king`"),
@@ -377,6 +379,7 @@ fn a_bad_request_is_refused_in_the_callers_shape_and_the_router_goes_on() {
         let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
         assert_eq!((answer.status, &answer.json()["error"]["type"]), (400, &json!("invalid_request_error")), "{body}");
         assert!(message.contains(wanted), "`{body}` gave `{message}`");
+        assert!(!message.contains("struct ") && !message.contains("u64"), "`{message}` names a type of ours");
         let chat = router.post("/v1/chat/completions", body);
         assert!(chat.json()["error"]["param"].is_null() && chat.status == 400, "{}", chat.body);
     }

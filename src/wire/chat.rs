@@ -196,13 +196,21 @@ impl<'a> Chat<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadBody(pub String);
 
-/// What is wrong with a document, in words that say it.
+/// How the reader calls what it expects, and how a client would.
+const EXPECTED: &[(&str, &str)] =
+    &[("u64", "a whole number"), ("f64", "a number"), ("a boolean", "true or false"), ("a sequence", "a list")];
+
+/// What is wrong with a document, in words that say it: no name of a type stands in them.
 pub(crate) fn words(error: &serde_json::Error) -> String {
     let message = error.to_string();
     if message.contains("hex escape") || message.contains("surrogate") {
         return format!("half of a surrogate pair stands alone ({message})");
     }
-    message
+    let Some((front, rest)) = message.split_once("expected ") else { return message };
+    let (what, place) = rest.split_once(" at line ").unwrap_or((rest, ""));
+    let known = EXPECTED.iter().find(|(name, _)| *name == what).map(|(_, words)| *words);
+    let what = if what.starts_with("struct ") { "an object" } else { known.unwrap_or(what) };
+    if place.is_empty() { format!("{front}expected {what}") } else { format!("{front}expected {what} at line {place}") }
 }
 
 /// Reads a JSON document into borrowed types, with a message for the client when it does not fit.

@@ -199,7 +199,7 @@ pub fn decode(body: &[u8]) -> Result<Chat<'_>, BadBody> {
 }
 
 fn stops(raw: &RawValue) -> Result<Vec<Str<'_>>, BadBody> {
-    let fail = |error: serde_json::Error| BadBody(format!("stop: {error}"));
+    let fail = |error: serde_json::Error| BadBody(format!("stop: {}", words(&error)));
     match raw.get().as_bytes().first() {
         Some(b'"') => Ok(vec![serde_json::from_str(raw.get()).map_err(fail)?]),
         Some(b'n') => Ok(Vec::new()),
@@ -229,7 +229,7 @@ fn tool(raw: &RawValue) -> Result<Tool<'_>, BadBody> {
 fn tool_choice(raw: &RawValue) -> Result<ToolChoice<'_>, BadBody> {
     if raw.get().starts_with('"') {
         let word: Str<'_> =
-            serde_json::from_str(raw.get()).map_err(|error| BadBody(format!("tool_choice: {error}")))?;
+            serde_json::from_str(raw.get()).map_err(|error| BadBody(format!("tool_choice: {}", words(&error))))?;
         return Ok(match &*word {
             "required" => ToolChoice::Any,
             "none" => ToolChoice::None,
@@ -237,7 +237,7 @@ fn tool_choice(raw: &RawValue) -> Result<ToolChoice<'_>, BadBody> {
         });
     }
     let read: Option<RawTool<'_>> =
-        serde_json::from_str(raw.get()).map_err(|error| BadBody(format!("tool_choice: {error}")))?;
+        serde_json::from_str(raw.get()).map_err(|error| BadBody(format!("tool_choice: {}", words(&error))))?;
     Ok(read.and_then(|choice| choice.function).map_or(ToolChoice::Auto, |function| ToolChoice::Tool(function.name)))
 }
 

@@ -66,7 +66,7 @@ fn too_large(source: &Source, id: SourceId) -> Option<Diagnostic> {
         Diagnostic::new(
             &codes::SOURCE_TOO_LARGE,
             Span::new(id, 0..0),
-            format!("the file has {} bytes; at most {SOURCE_BYTES_MAX} are read", source.text.len()),
+            format!("the file is larger than {SOURCE_BYTES_MAX} bytes"),
         )
         .help("split it, and join the parts with `use`")
     })
