@@ -22,14 +22,12 @@ pub(super) struct Builder {
     pub(super) problems: Vec<Diagnostic>,
 }
 
-/// The children of a pair without comments, taken one by one.
-struct Children<'i>(std::iter::Peekable<Box<dyn Iterator<Item = Pair<'i, G>> + 'i>>);
+/// The children of a pair, taken one by one.
+struct Children<'i>(std::iter::Peekable<Pairs<'i, G>>);
 
 impl<'i> Children<'i> {
     fn of(pair: Pair<'i, G>) -> Self {
-        let inner: Box<dyn Iterator<Item = Pair<'i, G>> + 'i> =
-            Box::new(pair.into_inner().filter(|child| child.as_rule() != G::COMMENT));
-        Self(inner.peekable())
+        Self(pair.into_inner().peekable())
     }
 
     fn next(&mut self) -> Pair<'i, G> {
@@ -72,9 +70,9 @@ impl Builder {
             match pair.as_rule() {
                 G::language => {
                     let mut parts = Children::of(pair);
-                    file.language = Some(self.literal(&parts.skip(&[G::kw_language]).next()));
+                    file.language = Some(self.literal(&parts.next()));
                 }
-                G::COMMENT | G::EOI => {}
+                G::EOI => {}
                 _ => file.items.push(self.item(pair)),
             }
         }
@@ -97,11 +95,11 @@ impl Builder {
         let place = self.place(&pair);
         let kind = match pair.as_rule() {
             // use_item = { kw_use ~ text }
-            G::use_item => ItemKind::Use(self.literal(&Children::of(pair).skip(&[G::kw_use]).next())),
+            G::use_item => ItemKind::Use(self.literal(&Children::of(pair).next())),
             // let_item = { kw_let ~ name ~ equals ~ (condition | value) }
             G::let_item => {
                 let mut parts = Children::of(pair);
-                let name = self.name(&parts.skip(&[G::kw_let]).next());
+                let name = self.name(&parts.next());
                 let bound = parts.skip(&[G::equals]).next();
                 let bound = match bound.as_rule() {
                     G::condition => Bound::Condition(self.condition(bound)),
@@ -117,7 +115,7 @@ impl Builder {
             // default_item = { kw_default ~ open ~ action* ~ close }
             G::default_item => {
                 let mut parts = Children::of(pair);
-                parts.skip(&[G::kw_default, G::open]);
+                parts.skip(&[G::default_token, G::open]);
                 ItemKind::Default(self.actions(parts))
             }
             _ => ItemKind::Test(self.test_item(pair)),
@@ -128,23 +126,23 @@ impl Builder {
     // budget_item = { kw_budget ~ name ~ equals ~ quantity ~ kw_per ~ period ~ budget_for? ~ kw_hard? }
     fn budget(&mut self, pair: Pair<'_, G>) -> Budget {
         let mut parts = Children::of(pair);
-        let name = self.name(&parts.skip(&[G::kw_budget]).next());
+        let name = self.name(&parts.next());
         let amount = self.literal(&parts.skip(&[G::equals]).next());
         let period = self.name(&parts.skip(&[G::kw_per]).next());
         // budget_for = { kw_for ~ (kw_each ~ scope | scope ~ model_name) }
         let scope = parts.take(G::budget_for).map(|pair| {
             let mut parts = Children::of(pair);
-            let each = parts.skip(&[G::kw_for]).take(G::kw_each).is_some();
+            let each = parts.take(G::kw_each).is_some();
             let kind = self.name(&parts.next());
             Scope { kind, of: (!each).then(|| self.model_name(parts.next())) }
         });
-        Budget { name, amount, period, scope, hard: parts.take(G::kw_hard).is_some() }
+        Budget { name, amount, period, scope, hard: parts.take(G::hard_token).is_some() }
     }
 
     // label_item = { kw_label ~ name ~ kw_ordered? ~ open ~ label_line* ~ close }
     fn label(&mut self, pair: Pair<'_, G>) -> Label {
         let mut parts = Children::of(pair);
-        let name = self.name(&parts.skip(&[G::kw_label]).next());
+        let name = self.name(&parts.next());
         let ordered = parts.take(G::kw_ordered).is_some();
         parts.skip(&[G::open]);
         let mut lines = Vec::new();
@@ -159,24 +157,24 @@ impl Builder {
         let place = self.place(&pair);
         let mut parts = Children::of(pair);
         let class = self.name(&parts.next());
-        let when = parts.skip(&[G::kw_otherwise, G::kw_when]).take(G::condition).map(|pair| self.condition(pair));
-        let confidence = parts.skip(&[G::kw_confidence]).take(G::quantity).map(|pair| self.literal(&pair));
+        let when = parts.skip(&[G::otherwise_token, G::kw_when]).take(G::condition).map(|pair| self.condition(pair));
+        let confidence = parts.take(G::quantity_token).map(|pair| self.literal(&pair));
         LabelLine { class, when, confidence, place }
     }
 
     // pool_item = { kw_pool ~ name ~ strategy ~ (kw_sticky ~ scope)? ~ open ~ pool_member* ~ close }
     fn pool(&mut self, pair: Pair<'_, G>) -> Pool {
         let mut parts = Children::of(pair);
-        let name = self.name(&parts.skip(&[G::kw_pool]).next());
+        let name = self.name(&parts.next());
         let strategy = self.name(&parts.next());
-        let sticky = parts.skip(&[G::kw_sticky]).take(G::scope).map(|pair| self.name(&pair));
+        let sticky = parts.take(G::scope_token).map(|pair| self.name(&pair));
         parts.skip(&[G::open]);
         let mut members = Vec::new();
         while let Some(member) = parts.take(G::pool_member) {
             // pool_member = { model_name ~ quantity? }
             let mut parts = Children::of(member);
             let model = self.model_name(parts.next());
-            members.push((model, parts.take(G::quantity).map(|pair| self.literal(&pair))));
+            members.push((model, parts.take(G::quantity_token).map(|pair| self.literal(&pair))));
         }
         Pool { name, strategy, sticky, members }
     }
@@ -184,13 +182,13 @@ impl Builder {
     // rule_item = { kw_rule ~ name ~ open ~ kw_when ~ condition ~ action* ~ close }      adjust_item likewise
     fn rule(&mut self, pair: Pair<'_, G>) -> Rule {
         let mut parts = Children::of(pair);
-        let name = self.name(&parts.skip(&[G::kw_rule, G::kw_adjust]).next());
+        let name = self.name(&parts.skip(&[G::kw_rule]).next());
         let when = self.condition(parts.skip(&[G::open, G::kw_when]).next());
         Rule { name, when, actions: self.actions(parts) }
     }
 
     fn actions(&mut self, parts: Children<'_>) -> Vec<Action> {
-        parts.0.filter(|pair| pair.as_rule() != G::close).map(|pair| self.action(pair)).collect()
+        parts.0.filter(|pair| pair.as_rule() != G::close_token).map(|pair| self.action(pair)).collect()
     }
 
     fn action(&mut self, pair: Pair<'_, G>) -> Action {
@@ -202,31 +200,30 @@ impl Builder {
             // route = { kw_route ~ target ~ (kw_else ~ target)* }
             G::route => {
                 let mut chain = Vec::new();
-                while let Some(target) = parts.skip(&[G::kw_route, G::kw_else]).take(G::target) {
+                while let Some(target) = parts.skip(&[G::kw_else]).take(G::target) {
                     chain.push(self.target(target));
                 }
                 ActionKind::Route(chain)
             }
             // reject = { kw_reject ~ quantity ~ text ~ (kw_retry_after ~ quantity)? }
             G::reject => ActionKind::Reject {
-                status: self.literal(&parts.skip(&[G::kw_reject]).next()),
+                status: self.literal(&parts.next()),
                 message: self.literal(&parts.next()),
-                retry_after: parts.skip(&[G::kw_retry_after]).take(G::quantity).map(|pair| self.literal(&pair)),
+                retry_after: parts.take(G::quantity_token).map(|pair| self.literal(&pair)),
             },
             G::set => ActionKind::Set(set.expect("built above")),
             // timeout = { kw_timeout ~ kw_total? ~ quantity }
-            G::timeout => ActionKind::Timeout {
-                total: parts.skip(&[G::kw_timeout]).take(G::kw_total).is_some(),
-                duration: self.literal(&parts.next()),
-            },
-            G::retry => ActionKind::Retry(self.literal(&parts.skip(&[G::kw_retry]).next())),
+            G::timeout => {
+                ActionKind::Timeout { total: parts.take(G::kw_total).is_some(), duration: self.literal(&parts.next()) }
+            }
+            G::retry => ActionKind::Retry(self.literal(&parts.next())),
             // cache = { kw_cache ~ (kw_off | quantity) }
-            G::cache => ActionKind::Cache(
-                parts.skip(&[G::kw_cache, G::kw_off]).take(G::quantity).map(|pair| self.literal(&pair)),
-            ),
-            G::tag => ActionKind::Tag(self.literal(&parts.skip(&[G::kw_tag]).next())),
-            G::mirror => ActionKind::Mirror(self.model_name(parts.skip(&[G::kw_mirror]).next())),
-            _ => ActionKind::Transform(self.literal(&parts.skip(&[G::kw_transform]).next())),
+            G::cache => {
+                ActionKind::Cache(parts.skip(&[G::off_token]).take(G::quantity_token).map(|pair| self.literal(&pair)))
+            }
+            G::tag => ActionKind::Tag(self.literal(&parts.next())),
+            G::mirror => ActionKind::Mirror(self.model_name(parts.next())),
+            _ => ActionKind::Transform(self.literal(&parts.next())),
         };
         Action { place, kind }
     }
@@ -234,7 +231,7 @@ impl Builder {
     // set = { kw_set ~ setting ~ value+ }
     fn set(&mut self, pair: Pair<'_, G>) -> Set {
         let mut parts = Children::of(pair);
-        let setting = self.name(&parts.skip(&[G::kw_set]).next());
+        let setting = self.name(&parts.next());
         Set { setting, values: parts.0.map(|pair| self.value(pair)).collect() }
     }
 
@@ -243,8 +240,8 @@ impl Builder {
         let place = self.place(&pair);
         let inner = Children::of(pair).next();
         match inner.as_rule() {
-            G::kw_model => Target::Asked(place),
-            G::kw_same => Target::Same(place),
+            G::model_token => Target::Asked(place),
+            G::same_token => Target::Same(place),
             _ => Target::Named(self.model_name(inner)),
         }
     }
@@ -253,7 +250,7 @@ impl Builder {
     fn model_name(&mut self, pair: Pair<'_, G>) -> ModelName {
         let inner = if pair.as_rule() == G::model_name { Children::of(pair).next() } else { pair };
         match inner.as_rule() {
-            G::text => ModelName::Text(self.literal(&inner)),
+            G::text_token => ModelName::Text(self.literal(&inner)),
             _ => ModelName::Name(self.name(&inner)),
         }
     }
@@ -261,7 +258,7 @@ impl Builder {
     // test_item = { kw_test ~ text ~ open ~ (given | expect)* ~ close }
     fn test_item(&mut self, pair: Pair<'_, G>) -> TestItem {
         let mut parts = Children::of(pair);
-        let name = self.literal(&parts.skip(&[G::kw_test]).next());
+        let name = self.literal(&parts.next());
         let mut lines = Vec::new();
         for pair in parts.skip(&[G::open]).0.by_ref() {
             let place = self.place(&pair);
@@ -289,19 +286,19 @@ impl Builder {
 
     // expect = { kw_expect ~ (expect_rule | route_expected | set | reject_expected | kw_unservable | condition) }
     fn expect(&mut self, pair: Pair<'_, G>) -> Expect {
-        let inner = Children::of(pair).skip(&[G::kw_expect]).next();
+        let inner = Children::of(pair).next();
         match inner.as_rule() {
             // expect_rule = { kw_not? ~ kw_rule ~ (kw_default | name) }
             G::expect_rule => {
                 let mut parts = Children::of(inner);
                 let negated = parts.take(G::kw_not).is_some();
-                let rule = parts.skip(&[G::kw_rule, G::kw_default]).take(G::name);
+                let rule = parts.skip(&[G::kw_rule, G::default_token]).take(G::name_token);
                 Expect::Rule { negated, rule: rule.map(|pair| self.name(&pair)) }
             }
-            G::route_expected => Expect::Route(self.target(Children::of(inner).skip(&[G::kw_route]).next())),
+            G::route_expected => Expect::Route(self.target(Children::of(inner).next())),
             G::set => Expect::Set(self.set(inner)),
-            G::reject_expected => Expect::Reject(self.literal(&Children::of(inner).skip(&[G::kw_reject]).next())),
-            G::kw_unservable => Expect::Unservable,
+            G::reject_expected => Expect::Reject(self.literal(&Children::of(inner).next())),
+            G::unservable_token => Expect::Unservable,
             _ => Expect::Condition(self.condition(inner)),
         }
     }
@@ -312,7 +309,7 @@ impl Builder {
         let mut parts = Children::of(pair);
         let first = self.negation(parts.next());
         let (mut all, mut word, mut mixed) = (vec![first], None, None);
-        while let Some(connective) = parts.take(G::connective) {
+        while let Some(connective) = parts.take(G::connective_token) {
             let is_and = connective.as_str() == "and";
             if *word.get_or_insert(is_and) != is_and {
                 mixed.get_or_insert((self.place(&connective), all.len()));
@@ -358,7 +355,7 @@ impl Builder {
             // has = { kw_has ~ field }
             G::has => {
                 let place = self.place(&inner);
-                let field = self.field(Children::of(inner).skip(&[G::kw_has]).next());
+                let field = self.field(Children::of(inner).next());
                 Condition::Test(Test { field, operator: Operator::Has, negated: false, place })
             }
             _ => Condition::Test(self.comparison(inner)),
@@ -380,7 +377,7 @@ impl Builder {
         let rule = operator.as_rule();
         let mut inner = Children::of(operator);
         let mut negated = inner.take(G::kw_not).is_some();
-        inner.skip(&[G::kw_in, G::kw_is, G::kw_contains, G::kw_like, G::kw_matches]);
+        inner.skip(&[G::kw_in]);
         negated |= inner.take(G::kw_not).is_some();
         let operator = match rule {
             G::compare => {
@@ -390,7 +387,7 @@ impl Builder {
             G::within => Operator::In(self.value(inner.next())),
             G::is => Operator::Is(self.value(inner.next())),
             G::contains => {
-                let quantifier = match inner.take(G::quantifier).map(|pair| pair.as_str()) {
+                let quantifier = match inner.take(G::quantifier_token).map(|pair| pair.as_str()) {
                     Some("any") => Quantifier::Any,
                     Some("all") => Quantifier::All,
                     Some(_) => Quantifier::None,
@@ -423,7 +420,7 @@ impl Builder {
             return Value { place, kind: ValueKind::List(members.map(|pair| self.value(pair)).collect()) };
         }
         let low = self.scalar(first);
-        let Some(sign) = parts.take(G::range_sign) else { return low };
+        let Some(sign) = parts.take(G::range_sign_token) else { return low };
         let high = Box::new(self.scalar(parts.next()));
         Value { place, kind: ValueKind::Range { low: Box::new(low), high, closed: sign.as_str() == "..=" } }
     }
@@ -432,15 +429,15 @@ impl Builder {
     fn scalar(&mut self, pair: Pair<'_, G>) -> Value {
         let place = self.place(&pair);
         let kind = match pair.as_rule() {
-            G::boolean => ValueKind::Bool(pair.as_str() == "true"),
-            G::text => ValueKind::Text(self.literal(&pair)),
-            G::regex => ValueKind::Regex(self.literal(&pair)),
-            G::quantity => ValueKind::Quantity(self.literal(&pair)),
+            G::boolean_token => ValueKind::Bool(pair.as_str() == "true"),
+            G::text_token => ValueKind::Text(self.literal(&pair)),
+            G::regex_token => ValueKind::Regex(self.literal(&pair)),
+            G::quantity_token => ValueKind::Quantity(self.literal(&pair)),
             // pattern = { pattern_word+ ~ text }
             G::pattern => {
                 let (mut word, mut exact) = (false, false);
                 let mut parts = Children::of(pair);
-                while let Some(kind) = parts.take(G::pattern_word) {
+                while let Some(kind) = parts.take(G::pattern_word_token) {
                     let seen = if kind.as_str() == "word" { &mut word } else { &mut exact };
                     if std::mem::replace(seen, true) {
                         let message = format!("`{}` stands twice", kind.as_str());
@@ -450,18 +447,16 @@ impl Builder {
                 ValueKind::Pattern { word, exact, text: self.literal(&parts.next()) }
             }
             // none_member = @{ "none" ~ !word_char }
-            G::none_member => ValueKind::Name(FieldRef { name: self.name(&pair), argument: None, place }),
+            G::none_token => ValueKind::Name(FieldRef { name: self.name(&pair), argument: None, place }),
             _ => ValueKind::Name(self.field(pair)),
         };
         Value { place, kind }
     }
 }
 
-/// Where a pair's last word ends: pest lets a pair reach over the blanks and comments before an optional part that is
-/// not there.
+/// Where a pair's last token ends: a pair of several tokens reaches over the gap behind the last one.
 fn end_of(pair: &Pair<'_, G>) -> usize {
-    let last = pair.clone().into_inner().rev().find(|child| child.as_rule() != G::COMMENT);
-    last.map_or_else(|| pair.as_span().end(), |last| end_of(&last))
+    pair.clone().into_inner().next_back().map_or_else(|| pair.as_span().end(), |last| end_of(&last))
 }
 
 fn comparison_sign(sign: &str) -> Comparison {

@@ -78,37 +78,37 @@ fn name_of(rule: G) -> Option<String> {
         | G::default_item
         | G::adjust_item
         | G::test_item => "an item",
-        G::name => "a name",
-        G::class | G::label_line => "a class",
-        G::text => "a text in quotes",
+        G::name_token => "a name",
+        G::class_token | G::label_line => "a class",
+        G::text_token => "a text in quotes",
         G::condition | G::negation | G::comparison | G::has => "a condition",
-        G::field | G::field_name => "a field",
-        G::value | G::list | G::pattern | G::boolean | G::regex => "a value",
-        G::quantity => "a number",
-        G::period => "`hour`, `day`, `week` or `month`",
-        G::scope => "`key`, `user`, `session` or `model`",
-        G::strategy => "a strategy",
+        G::field | G::field_name_token => "a field",
+        G::value | G::list | G::pattern | G::boolean_token | G::regex_token => "a value",
+        G::quantity_token => "a number",
+        G::period_token => "`hour`, `day`, `week` or `month`",
+        G::scope_token => "`key`, `user`, `session` or `model`",
+        G::strategy_token => "a strategy",
         G::target | G::model_name => "a model or a pool",
         G::route | G::reject | G::set | G::timeout | G::retry | G::cache | G::tag | G::mirror | G::transform => {
             "an action"
         }
         G::given | G::expect => "`given` or `expect`",
-        G::setting => "a setting",
+        G::setting_token => "a setting",
         G::compare | G::within | G::is | G::contains | G::like | G::matches => "an operator",
-        G::compare_sign => "a comparison sign",
+        G::compare_sign_token => "a comparison sign",
         G::pool_member => "a member",
-        G::connective => "`and`, `or`",
+        G::connective_token => "`and`, `or`",
         G::open => "`{`",
-        G::close => "`}`",
+        G::close_token => "`}`",
         G::open_group => "`(`",
-        G::close_group => "`)`",
-        G::close_list => "`]`",
+        G::close_group_token => "`)`",
+        G::close_list_token => "`]`",
         G::comma => "`,`",
         G::equals => "`=`",
         G::kw_when => "`when`",
         G::kw_per => "`per`",
         G::kw_else => "`else`",
-        G::kw_otherwise => "`otherwise`",
+        G::otherwise_token => "`otherwise`",
         G::kw_in => "`in`",
         G::kw_rule => "`rule`",
         _ => return None,
@@ -119,7 +119,7 @@ fn name_of(rule: G) -> Option<String> {
 fn help(text: &str, at: usize, found: &str, error: &Error<G>) -> Option<String> {
     let before = text.get(..at).unwrap_or_default().trim_end();
     let wants_name = matches!(&error.variant, ErrorVariant::ParsingError { positives, .. }
-        if positives.iter().any(|rule| matches!(rule, G::name | G::class)));
+        if positives.iter().any(|rule| matches!(rule, G::name_token | G::class_token)));
     let last = before.rsplit(|c: char| c.is_whitespace()).next().unwrap_or_default();
     if found.starts_with('"')
         && !text.get(at + 1..).is_some_and(|rest| rest.lines().next().is_some_and(|line| line.contains('"')))
@@ -152,5 +152,5 @@ fn help(text: &str, at: usize, found: &str, error: &Error<G>) -> Option<String> 
 fn is_reserved(word: &str) -> bool {
     use pest::Parser as _;
     let is_word = word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    is_word && crate::lang::syntax::RouteParser::parse(G::name, word).is_err()
+    is_word && crate::lang::syntax::RouteParser::parse(G::name_token, word).is_err()
 }
