@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, clippy::pedantic, reason = "tests take the system as it is")]
 #![allow(unreachable_pub, missing_debug_implementations, reason = "the modules are one program")]
 
+mod analysis;
 mod architecture;
 mod cli;
 mod docs;

@@ -16,6 +16,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("lang::plan", &["lang::ir", "lang::schema"]),
     ("lang::eval", &["lang::source", "lang::input", "lang::catalogue", "lang::schema", "lang::ir", "lang::plan"]),
+    (
+        "lang::analysis",
+        &["lang::source", "lang::input", "lang::catalogue", "lang::schema", "lang::ir", "lang::plan", "lang::eval"],
+    ),
     ("wire", &[]),
     ("features", &["wire", "lang::catalogue", "lang::input", "lang::schema"]),
     ("tools", &["lang", "features", "wire"]),

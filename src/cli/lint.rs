@@ -51,8 +51,8 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
     for files in &programs {
         let (roots, reader) = rules::roots(files)?;
         let program = crate::lang::check(roots, &reader, &configuration.catalogue);
-        let found = lint::run(&program);
-        checked.push((program, found));
+        let found = lint::run(&program, &|path| rules::request_file(&reader, path));
+        checked.push((program, found.problems));
     }
     let format = match arguments.format {
         FormatArgument::Human => Format::Human,

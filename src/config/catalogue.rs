@@ -61,6 +61,7 @@ pub fn card(provider: &str, name: &str, entry: &ModelEntry, base: Option<&Card>)
         documents: false,
         reasoning: false,
         tokenizer: Tokenizer { vocabulary: Vocabulary::O200k, factor_percent: FACTOR_PERCENT },
+        deprecated: None,
     });
     (card.name, card.provider) = (name.to_owned(), provider.to_owned());
     card.window = window;
@@ -69,6 +70,7 @@ pub fn card(provider: &str, name: &str, entry: &ModelEntry, base: Option<&Card>)
     card.prices = prices(entry, card.prices);
     card.images = entry.supports_images.unwrap_or(card.images);
     card.reasoning = entry.reasoning.unwrap_or(card.reasoning);
+    card.deprecated = entry.deprecated.clone().or(card.deprecated);
     if let Some(supports) = &entry.supports {
         (card.images, card.tools, card.thinking, card.documents) = (false, false, false, false);
         for word in supports {

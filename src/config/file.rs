@@ -115,6 +115,8 @@ pub struct ModelEntry {
     pub token_factor: Option<f64>,
     /// It reasons before it answers.
     pub reasoning: Option<bool>,
+    /// Its maker has retired it, or will: what comes after it, which may be empty.
+    pub deprecated: Option<String>,
 }
 
 /// Reads a file; `name` is how messages call it.

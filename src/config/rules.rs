@@ -50,6 +50,14 @@ pub fn text_of(path: &Path) -> Result<String, String> {
     })
 }
 
+/// A request file that a test names, beside the rule file that the program starts from.
+pub fn request_file(folder: &Folder, path: &str) -> Result<Vec<u8>, String> {
+    let file = std::fs::File::open(folder.0.join(path)).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    file.take(crate::tools::request::BYTES_MAX).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    Ok(bytes)
+}
+
 /// The root texts of a program, and how the files that they use are read.
 pub fn roots(paths: &[PathBuf]) -> Result<(Vec<Source>, Folder), Problem> {
     if paths.is_empty() {

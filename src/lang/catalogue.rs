@@ -65,6 +65,8 @@ pub struct Card {
     pub reasoning: bool,
     /// How its tokens are counted.
     pub tokenizer: Tokenizer,
+    /// Its maker has retired it, or will: what comes after it, which may be empty.
+    pub deprecated: Option<String>,
 }
 
 impl Card {

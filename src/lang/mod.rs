@@ -18,6 +18,8 @@ pub mod plan;
 
 pub mod eval;
 
+pub mod analysis;
+
 use std::sync::Arc;
 
 use catalogue::Catalogue;
@@ -30,10 +32,14 @@ use source::{Source, Sources};
 pub struct Checked {
     /// The texts that places are in.
     pub sources: Arc<Sources>,
+    /// What was written, item by item; what the prelude adds is not among it.
+    pub items: Vec<syntax::tree::Item>,
     /// Resolved as far as it could be.
-    pub program: ir::Program,
+    pub program: Arc<ir::Program>,
     /// Every problem, in the order of the text.
     pub problems: Vec<Diagnostic>,
+    /// The text of the prelude, which every program has.
+    pub prelude: source::SourceId,
 }
 
 /// Parses and resolves a program, and stops there: what a lint needs. Reports every problem.
@@ -43,7 +49,13 @@ pub fn check(roots: Vec<Source>, reader: &dyn Reader, catalogue: &Arc<Catalogue>
     let mut problems = std::mem::take(&mut loaded.problems);
     problems.extend(found);
     problems.sort_by_key(|problem| (problem.span, problem.code.id));
-    Checked { sources: Arc::clone(&loaded.sources), program, problems }
+    Checked {
+        sources: Arc::clone(&loaded.sources),
+        items: loaded.items,
+        program: Arc::new(program),
+        problems,
+        prelude: loaded.prelude_source,
+    }
 }
 
 /// Compiles a program; there is a plan only when no problem is an error.

@@ -9,3 +9,4 @@ pub mod reference;
 pub mod request;
 pub mod schema;
 pub mod test;
+pub mod witness;

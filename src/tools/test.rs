@@ -48,32 +48,59 @@ pub struct Failure {
     pub found: String,
 }
 
+/// What a test gives, ready for deciding.
+struct Prepared {
+    recorded: Recorded,
+    given: Vec<Given>,
+    facts: Facts,
+}
+
+fn prepare(plan: &Plan, test: &TestItem, read: &dyn Fn(&str) -> Result<Vec<u8>, String>) -> Result<Prepared, String> {
+    let recorded = recorded(test, read)?;
+    let mut facts =
+        Facts::of_tests(plan.program.budgets.len(), plan.program.catalogue.models.len(), plan.program.pools.len());
+    give_facts(&mut facts, &test.given, &plan.program);
+    let given = main_agent(test).into_iter().chain(test.given.iter().cloned()).collect();
+    Ok(Prepared { recorded, given, facts })
+}
+
+/// What is decided of a test's request, and nothing else. `read` gives the text of a request file beside the rule file.
+pub fn decide(
+    plan: &Plan,
+    index: usize,
+    counter: &Counter,
+    read: &dyn Fn(&str) -> Result<Vec<u8>, String>,
+) -> Result<Decision, String> {
+    let prepared = prepare(plan, &plan.program.tests[index], read)?;
+    let decided = request::with_features(&prepared.recorded, &plan.program.catalogue, counter, None, |features, _| {
+        let with = With::new(features, &prepared.given);
+        eval::decide(plan, &Input { request: &with, facts: &prepared.facts })
+    });
+    decided.map_err(|error| error.0)
+}
+
 /// Runs one test. `read` gives the text of a request file beside the rule file.
 pub fn run(plan: &Plan, index: usize, counter: &Counter, read: &dyn Fn(&str) -> Result<Vec<u8>, String>) -> Outcome {
     let test = &plan.program.tests[index];
     let mut outcome = Outcome { index, failures: Vec::new(), broken: None, decided: None, notes: Vec::new() };
-    let recorded = match recorded(test, read) {
-        Ok(recorded) => recorded,
+    let prepared = match prepare(plan, test, read) {
+        Ok(prepared) => prepared,
         Err(why) => {
             outcome.broken = Some(why);
             return outcome;
         }
     };
-    let mut facts =
-        Facts::of_tests(plan.program.budgets.len(), plan.program.catalogue.models.len(), plan.program.pools.len());
-    give_facts(&mut facts, &test.given, &plan.program);
-    let agent = main_agent(test);
-    let given: Vec<Given> = agent.into_iter().chain(test.given.iter().cloned()).collect();
-    let run = request::with_features(&recorded, &plan.program.catalogue, counter, None, |features, _| {
-        let with = With::new(features, &given);
-        let input = Input { request: &with, facts: &facts };
+    let facts = &prepared.facts;
+    let run = request::with_features(&prepared.recorded, &plan.program.catalogue, counter, None, |features, _| {
+        let with = With::new(features, &prepared.given);
+        let input = Input { request: &with, facts };
         let (decision, trace) = eval::explain(plan, &input, false);
         for (expect, span) in &test.expects {
             if let Some(found) = unmet(plan, &input, &decision, expect) {
                 outcome.failures.push(Failure { span: *span, found });
             }
         }
-        outcome.notes = notes(plan, test, &with, &facts, &decision);
+        outcome.notes = notes(plan, test, &with, facts, &decision);
         outcome.decided = Some((decision, trace));
     });
     if let Err(error) = run {

@@ -384,3 +384,42 @@ pub fn facts(random: &mut Random, budgets: usize, models: usize, pools: usize) -
         .collect();
     facts
 }
+
+/// Makes a generated request one that there could be: parts within the whole, messages for what stands in messages.
+pub fn realistic(fixed: &mut Fixed, facts: &mut Facts) {
+    let get = |fixed: &Fixed, feature| fixed.ordinals.get(&feature).copied().unwrap_or(0);
+    for feature in [Feature::Prompt, Feature::System, Feature::Conversation] {
+        if let Some(text) = fixed.texts.get_mut(&(feature, None)) {
+            *text = text.trim().to_owned();
+        }
+    }
+    let text = |fixed: &Fixed, feature| fixed.texts.get(&(feature, None)).cloned().unwrap_or_default();
+    let tools = fixed.sets.get(&Feature::Tools).is_some_and(|tools| !tools.is_empty());
+    let (prompt, system) = (!text(fixed, Feature::Prompt).is_empty(), !text(fixed, Feature::System).is_empty());
+    for (count, there) in
+        [(Feature::PromptTokens, prompt), (Feature::SystemTokens, system), (Feature::ToolsTokens, tools)]
+    {
+        let value = if there { get(fixed, count).max(NUMBER) } else { 0 };
+        fixed.ordinals.insert(count, value);
+    }
+    let parts = [Feature::SystemTokens, Feature::ToolsTokens, Feature::HistoryTokens].map(|part| get(fixed, part));
+    let tokens = get(fixed, Feature::Tokens).max(parts.iter().sum());
+    fixed.ordinals.insert(Feature::Tokens, tokens);
+    let newest = fixed.sets.get(&Feature::Files).cloned().unwrap_or_default();
+    fixed.sets.entry(Feature::FilesAll).or_default().extend(newest);
+    let files = fixed.sets.get(&Feature::FilesAll).is_some_and(|files| !files.is_empty());
+    if prompt && text(fixed, Feature::Conversation).is_empty() {
+        fixed.texts.insert((Feature::Conversation, None), text(fixed, Feature::Prompt));
+    }
+    let conversation = !text(fixed, Feature::Conversation).is_empty();
+    let in_messages = get(fixed, Feature::Images) > 0 || get(fixed, Feature::Documents) > 0;
+    let turns = if prompt { get(fixed, Feature::Turns).max(NUMBER) } else { get(fixed, Feature::Turns) };
+    let least = if in_messages || conversation || files { NUMBER } else { 0 };
+    let messages = get(fixed, Feature::Messages).max(turns).max(least);
+    fixed.ordinals.insert(Feature::Turns, turns);
+    fixed.ordinals.insert(Feature::Messages, messages);
+    if get(fixed, Feature::WebSearch) > 0 && !tools {
+        fixed.ordinals.insert(Feature::WebSearch, 0);
+    }
+    facts.weekday = claude_router::lang::schema::quantity::weekday_of(facts.day);
+}

@@ -34,8 +34,8 @@ codes! {
         good "rule a { when prompt contains \"\\\\q\" route \"gpt-5-mini\" }\ndefault { route \"gpt-5\" }";
     UNKNOWN_FIELD = "E201" "unknown-field",
         "A condition asks about something that is no field, let, label or budget.",
-        bad "rule a { when promt contains \"x\" route \"gpt-5-mini\" }\ndefault { route \"gpt-5\" }",
-        good "rule a { when prompt contains \"x\" route \"gpt-5-mini\" }\ndefault { route \"gpt-5\" }";
+        bad "rule a { when promt contains \"implement\" route \"gpt-5-mini\" }\ndefault { route \"gpt-5\" }",
+        good "rule a { when prompt contains \"implement\" route \"gpt-5-mini\" }\ndefault { route \"gpt-5\" }";
     UNKNOWN_NAME = "E202" "unknown-name",
         "A name stands for nothing that is defined.",
         bad "default { route frontier }",
@@ -51,7 +51,7 @@ codes! {
     DUPLICATE_NAME = "E205" "duplicate-name",
         "A name is defined twice. Names of rules, labels, pools, budgets, adjusts and lets share one space.",
         bad "let a = \"gpt-5\"\nlet a = \"gpt-5-mini\"\ndefault { route a }",
-        good "let a = \"gpt-5\"\nlet b = \"gpt-5-mini\"\ndefault { route a else b }";
+        good "let a = \"gpt-5\"\nlet b = \"claude-sonnet-4-6\"\ndefault { route a else b }";
     CIRCLE = "E206" "circle",
         "A definition needs itself.",
         bad "let a = b\nlet b = a\ndefault { route a }",
@@ -79,7 +79,7 @@ codes! {
     TWO_DEFAULTS = "E212" "two-defaults",
         "A program has exactly one default.",
         bad "default { route \"gpt-5\" }\ndefault { route \"gpt-5-mini\" }",
-        good "default { route \"gpt-5\" else \"gpt-5-mini\" }";
+        good "default { route \"gpt-5\" else \"claude-sonnet-4-6\" }";
     EMPTY_RANGE = "E213" "empty-range",
         "The range holds nothing.",
         bad "rule a { when tokens in 9..3 route \"gpt-5-mini\" }\ndefault { route \"gpt-5\" }",
@@ -87,7 +87,7 @@ codes! {
     EMPTY_LIST = "E214" "empty-list",
         "A list holds one member at least.",
         bad "rule a { when prompt contains any [] route \"gpt-5-mini\" }\ndefault { route \"gpt-5\" }",
-        good "rule a { when prompt contains any [\"x\"] route \"gpt-5-mini\" }\ndefault { route \"gpt-5\" }";
+        good "rule a { when prompt contains any [\"implement\"] route \"gpt-5-mini\" }\ndefault { route \"gpt-5\" }";
     BAD_PATTERN = "E215" "bad-pattern",
         "A text pattern cannot be searched for: it is empty, or has a star where none may stand.",
         bad "rule a { when prompt contains word \"*\" route \"gpt-5-mini\" }\ndefault { route \"gpt-5\" }",
@@ -98,8 +98,8 @@ codes! {
         good "rule a { when prompt matches /(a)/ route \"gpt-5-mini\" }\ndefault { route \"gpt-5\" }";
     BAD_POOL = "E217" "bad-pool",
         "The pool's strategy, members or weights do not fit together.",
-        bad "pool p weighted { \"gpt-5\" 60% \"gpt-5-mini\" 60% }\ndefault { route p }",
-        good "pool p weighted { \"gpt-5\" 60% \"gpt-5-mini\" 40% }\ndefault { route p }";
+        bad "pool p weighted sticky session { \"gpt-5\" 60% \"claude-sonnet-4-6\" 60% }\ndefault { route p }",
+        good "pool p weighted sticky session { \"gpt-5\" 60% \"claude-sonnet-4-6\" 40% }\ndefault { route p }";
     BAD_SETTING = "E218" "bad-setting",
         "`set` knows no such setting, or not with these values.",
         bad "default { route \"gpt-5\" set temprature 0.3 }",

@@ -3,6 +3,7 @@
 
 pub mod codes;
 pub mod render;
+pub mod secret;
 
 use crate::lang::source::Span;
 
@@ -51,6 +52,28 @@ pub struct Related {
     pub message: String,
 }
 
+/// Other words for those of a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// What is replaced.
+    pub span: Span,
+    /// What stands there then.
+    pub text: String,
+}
+
+/// A request, and a moment, that show what a diagnostic says. `router explain` takes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Witness {
+    /// What sets it apart from a minimal request, as a `test` gives it: `prompt "fix it", tokens 9_000`.
+    pub given: String,
+    /// The request: a body, or one with its headers, as JSON.
+    pub request: String,
+    /// What the request does not say by itself, each as `--what-if` takes it.
+    pub what_if: Vec<String>,
+    /// What becomes of it: `rule a decides`.
+    pub shows: String,
+}
+
 /// One problem.
 #[derive(Debug, Clone)]
 pub struct Diagnostic {
@@ -66,8 +89,10 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// Other places that it speaks of.
     pub related: Vec<Related>,
-    /// A replacement for the words that cannot change a decision.
-    pub fix: Option<String>,
+    /// Requests that show it.
+    pub witnesses: Vec<Witness>,
+    /// Edits that mend it and cannot change a decision; none where there are none.
+    pub fix: Vec<Edit>,
 }
 
 impl Diagnostic {
@@ -80,7 +105,8 @@ impl Diagnostic {
             message: message.into(),
             help: None,
             related: Vec::new(),
-            fix: None,
+            witnesses: Vec::new(),
+            fix: Vec::new(),
         }
     }
 
@@ -105,10 +131,17 @@ impl Diagnostic {
         self
     }
 
-    /// With a replacement that cannot change a decision.
+    /// With a request that shows it.
     #[must_use]
-    pub fn fix(mut self, fix: impl Into<String>) -> Self {
-        self.fix = Some(fix.into());
+    pub fn witness(mut self, witness: Witness) -> Self {
+        self.witnesses.push(witness);
+        self
+    }
+
+    /// With an edit that mends it and cannot change a decision.
+    #[must_use]
+    pub fn fix(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.fix.push(Edit { span, text: text.into() });
         self
     }
 

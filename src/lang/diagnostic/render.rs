@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::lang::diagnostic::{Diagnostic, Severity};
+use crate::lang::diagnostic::{Diagnostic, Severity, secret};
 use crate::lang::source::{Sources, Span};
 
 /// The longest part of a source line that is shown, in characters.
@@ -31,6 +31,10 @@ fn one(text: &mut String, sources: &Sources, diagnostic: &Diagnostic, colour: bo
         let _ = writeln!(text, "  = note: {}", related.message);
         place(text, sources, related.span, ":::", "", "");
     }
+    for witness in &diagnostic.witnesses {
+        let _ = writeln!(text, "  = with: {}", witness.given);
+        let _ = writeln!(text, "          {}", witness.shows);
+    }
     if let Some(help) = &diagnostic.help {
         let _ = writeln!(text, "  = help: {help}");
     }
@@ -41,7 +45,8 @@ fn place(text: &mut String, sources: &Sources, span: Span, arrow: &str, paint: &
     let source = sources.get(span.source);
     let at = source.position(span.start as usize);
     let _ = writeln!(text, " {arrow} {}:{}:{}", source.name, at.line, at.column);
-    let line: Vec<char> = source.line(at.line).chars().map(|c| if c == '\t' { ' ' } else { c }).collect();
+    // What looks like a secret is never shown, whatever the diagnostic is about.
+    let line: Vec<char> = secret::hide(source.line(at.line)).chars().map(|c| if c == '\t' { ' ' } else { c }).collect();
     let words = source.slice(span).lines().next().unwrap_or_default().chars().count();
     let first = (at.column - 1).saturating_sub(LINE_CHARS_MAX / 2);
     let shown: String = line.iter().skip(first).take(LINE_CHARS_MAX).collect();

@@ -39,6 +39,12 @@ pub fn winner(plan: &Plan, input: &Input<'_>) -> Option<usize> {
     State::new(plan, input).winner()
 }
 
+/// The first rule that holds behind another one; none is the default. What would decide if that rule and all before it
+/// were not there.
+pub fn winner_behind(plan: &Plan, input: &Input<'_>, rule: usize) -> Option<usize> {
+    State::new(plan, input).winner_from(rule + 1)
+}
+
 /// The line of a label that wins, for the property that holds this to the naive evaluator.
 pub fn label_line(plan: &Plan, input: &Input<'_>, label: usize) -> usize {
     State::new(plan, input).label_line(label)

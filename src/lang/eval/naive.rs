@@ -74,7 +74,8 @@ fn atom_holds(reading: Reading<'_>, atom: AtomId) -> bool {
     }
 }
 
-fn text_holds(text: &str, test: &TextTest) -> bool {
+/// Whether a test holds for a text that is there.
+pub fn text_holds(text: &str, test: &TextTest) -> bool {
     match test {
         TextTest::Present => true,
         TextTest::NotEmpty => !text.is_empty(),
@@ -101,7 +102,8 @@ fn contains(text: &str, pattern: &Pattern) -> bool {
     })
 }
 
-pub(super) fn member_is(text: &str, member: &Member) -> bool {
+/// Whether a member of a set is what is looked for.
+pub fn member_is(text: &str, member: &Member) -> bool {
     let folded = fold::fold(text);
     let name = folded.rsplit('/').next().unwrap_or(&folded).to_owned();
     match member {

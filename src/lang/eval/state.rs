@@ -125,12 +125,20 @@ impl<'a> State<'a> {
 
     /// The first rule that holds.
     pub(super) fn winner(&mut self) -> Option<usize> {
+        self.winner_from(0)
+    }
+
+    /// The first rule that holds, from one on.
+    pub(super) fn winner_from(&mut self, first: usize) -> Option<usize> {
         for slot in &self.plan.free {
             self.learn_slot(*slot, &[]);
         }
         let rules = &self.plan.program.rules;
-        for word in 0..self.plan.n_words {
+        for word in first / 64..self.plan.n_words {
             let mut open = if word + 1 == self.plan.n_words { last_word(rules.len()) } else { u64::MAX };
+            if word == first / 64 {
+                open &= u64::MAX << (first % 64);
+            }
             let mut seen = 0;
             loop {
                 for vector in &self.vectors[seen..] {

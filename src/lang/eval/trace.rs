@@ -269,18 +269,9 @@ fn in_context(state: &State<'_>, slot: SlotId, pattern: &Pattern) -> Option<Stri
     let nfc = fold::nfc(&text);
     // One character folds to one character, so that places in the folded text are places in the text.
     let folded: Cow<'_, str> = if pattern.exact { Cow::Borrowed(&nfc) } else { Cow::Owned(fold::fold(&nfc)) };
-    for (at, _) in folded.match_indices(pattern.text.as_str()) {
-        let start = folded.get(..at)?.chars().count();
-        let length = pattern.text.chars().count();
-        let before = folded.get(..at)?.chars().next_back();
-        let after = folded.get(at + pattern.text.len()..)?.chars().next();
-        let starts = !pattern.starts_word || fold::is_boundary(before, pattern.text.chars().next());
-        let ends = !pattern.ends_word || fold::is_boundary(pattern.text.chars().next_back(), after);
-        if starts && ends {
-            return Some(context(&nfc, start, length));
-        }
-    }
-    None
+    let at = fold::find(&folded, &pattern.text, pattern.starts_word, pattern.ends_word)?;
+    let start = folded.get(..at)?.chars().count();
+    Some(context(&nfc, start, pattern.text.chars().count()))
 }
 
 fn matched_by(state: &State<'_>, slot: SlotId, source: &str) -> Option<String> {

@@ -5,11 +5,14 @@ mod actions;
 mod condition;
 pub mod interval;
 mod items;
+mod label;
 pub mod load;
 mod models;
+mod ordered;
 mod resolve;
 mod scope;
 mod tests;
+mod texts;
 mod value;
 
 use std::sync::Arc;
@@ -276,6 +279,8 @@ pub struct Test {
     pub outer_not: bool,
     /// The words of the source.
     pub span: Span,
+    /// Where it stands in its rule: its own words, or the name of the let that they come from.
+    pub site: Span,
     /// The let that stands between, if one does.
     pub via: Option<Arc<str>>,
 }
@@ -365,7 +370,7 @@ pub struct Budget {
 }
 
 /// How a pool takes a member.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Strategy {
     /// By shares.
     Weighted,
@@ -380,7 +385,7 @@ pub enum Strategy {
 }
 
 /// What keeps its member.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sticky {
     /// A conversation.
     Session,
@@ -465,7 +470,7 @@ pub enum Target {
 }
 
 /// One thing that a rule sets.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Setting {
     /// In billionths.
     Temperature(i64),
@@ -609,9 +614,11 @@ impl Kind {
     }
 }
 
-/// The patterns of one `contains any`, as written.
+/// The patterns of one `contains`, as written.
 #[derive(Debug, Clone)]
 pub struct PatternList {
+    /// What is searched.
+    pub slot: SlotId,
     /// Each with its place.
     pub patterns: Vec<(Pattern, Span)>,
     /// Any of them, so that one contained in another adds nothing.

@@ -26,6 +26,8 @@ pub(super) struct Resolver<'t> {
     pub(super) scope: Scope<'t>,
     /// The lets that are being resolved, outermost first.
     pub(super) lets: Vec<&'t str>,
+    /// Where the outermost let of a condition stands that is being put in its place.
+    pub(super) site: Option<Span>,
     /// Inside of an `adjust`, or of a test.
     pub(super) in_adjust: bool,
     /// Inside of an item whose parts are missing.
@@ -46,6 +48,7 @@ pub fn resolve(loaded: &Loaded, catalogue: &Arc<Catalogue>) -> (Program, Vec<Dia
         problems: Vec::new(),
         scope: Scope::default(),
         lets: Vec::new(),
+        site: None,
         in_adjust: false,
         broken: false,
         n_tests: 0,

@@ -7,6 +7,8 @@ mod ordinals;
 mod possible;
 mod texts;
 
+use std::sync::Arc;
+
 use crate::lang::ir::{Atom, Condition, Program, SlotId, Test};
 use crate::lang::plan::bits::Bits;
 use crate::lang::schema::fields::Cost;
@@ -19,7 +21,7 @@ pub use texts::TextPlan;
 #[derive(Debug)]
 pub struct Plan {
     /// What it was made from.
-    pub program: Program,
+    pub program: Arc<Program>,
     /// How each slot is asked.
     pub slots: Vec<SlotPlan>,
     /// Each atom's place among those of its slot, for texts and sets.
@@ -46,7 +48,7 @@ pub enum SlotPlan {
 }
 
 /// Makes a program ready.
-pub fn build(program: Program) -> Plan {
+pub fn build(program: Arc<Program>) -> Plan {
     let n_rules = program.rules.len();
     let mut by_slot: Vec<Vec<usize>> = vec![Vec::new(); program.slots.len()];
     let mut local = vec![0u32; program.atoms.len()];

@@ -63,8 +63,13 @@ pub fn is_word_char(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_alphanumeric() || c == '_';
     }
+    within(c, word_chars())
+}
+
+/// The ranges of word characters, in order.
+pub fn word_chars() -> &'static [(char, char)] {
     static RANGES: OnceLock<Vec<(char, char)>> = OnceLock::new();
-    within(c, RANGES.get_or_init(|| ranges(r"[\p{L}\p{M}\p{Nd}\u{200C}\u{200D}_]")))
+    RANGES.get_or_init(|| ranges(r"[\p{L}\p{M}\p{Nd}\u{200C}\u{200D}_]"))
 }
 
 /// Han, kana with its long mark, Thai: beside such a character every place is a word boundary.
@@ -72,14 +77,35 @@ pub fn is_unspaced(c: char) -> bool {
     if c.is_ascii() {
         return false;
     }
+    within(c, unspaced_chars())
+}
+
+/// The ranges of characters of scripts without spaces, in order.
+pub fn unspaced_chars() -> &'static [(char, char)] {
     static RANGES: OnceLock<Vec<(char, char)>> = OnceLock::new();
-    within(c, RANGES.get_or_init(|| ranges(r"[\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}]")))
+    RANGES.get_or_init(|| ranges(r"[\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}]"))
 }
 
 /// Whether a word ends between two neighbours.
 pub fn is_boundary(before: Option<char>, after: Option<char>) -> bool {
     let (Some(a), Some(b)) = (before, after) else { return true };
     !(is_word_char(a) && is_word_char(b)) || is_unspaced(a) || is_unspaced(b)
+}
+
+/// Where a text holds another one first: as a byte. With `starts`, only where a word begins; with `ends`, where one ends.
+pub fn find(text: &str, wanted: &str, starts: bool, ends: bool) -> Option<usize> {
+    let (first, last) = (wanted.chars().next(), wanted.chars().next_back());
+    let mut from = 0;
+    // One place may overlap the next.
+    while let Some(at) = text.get(from..).and_then(|rest| rest.find(wanted)).map(|at| from + at) {
+        let before = || text.get(..at).and_then(|text| text.chars().next_back());
+        let after = || text.get(at + wanted.len()..).and_then(|text| text.chars().next());
+        if (!starts || is_boundary(before(), first)) && (!ends || is_boundary(last, after())) {
+            return Some(at);
+        }
+        from = at + first.map_or(1, char::len_utf8);
+    }
+    None
 }
 
 fn ranges(class: &str) -> Vec<(char, char)> {

@@ -37,35 +37,73 @@ impl Glob {
 
     /// Whether the glob takes the text. `folded` must come from `fold`.
     pub fn matches(&self, folded: &str) -> bool {
-        let mut now = vec![false; self.parts.len() + 1];
+        let mut now = self.begin();
         let mut next = now.clone();
-        self.enter(&mut now, 0);
         let mut before = None;
         for c in folded.chars() {
-            if self.path && before == Some('/') {
-                self.enter(&mut now, 0);
-            }
-            next.fill(false);
-            for (at, part) in self.parts.iter().enumerate().filter(|(at, _)| now[*at]) {
-                let slash = self.path && c == '/';
-                match part {
-                    Part::Plain(plain) if *plain == c => self.enter(&mut next, at + 1),
-                    Part::One if !slash => self.enter(&mut next, at + 1),
-                    Part::Some if !slash => self.enter(&mut next, at),
-                    Part::All => self.enter(&mut next, at),
-                    Part::Components => {
-                        next[at] = true;
-                        if slash {
-                            self.enter(&mut next, at + 1);
-                        }
-                    }
-                    Part::Plain(_) | Part::One | Part::Some => {}
-                }
-            }
+            self.walk(&mut now, &mut next, before, c);
             std::mem::swap(&mut now, &mut next);
             before = Some(c);
         }
-        now[self.parts.len()]
+        self.accepts(&now)
+    }
+
+    /// The places of the pattern in which a walk over a text begins.
+    pub fn begin(&self) -> Vec<bool> {
+        let mut places = vec![false; self.parts.len() + 1];
+        self.enter(&mut places, 0);
+        places
+    }
+
+    /// The places that a folded character leads to; `before` is the one before it.
+    pub fn walk(&self, now: &mut [bool], next: &mut [bool], before: Option<char>, c: char) {
+        if self.path && before == Some('/') {
+            self.enter(now, 0);
+        }
+        next.fill(false);
+        for (at, part) in self.parts.iter().enumerate().filter(|(at, _)| now[*at]) {
+            let slash = self.path && c == '/';
+            match part {
+                Part::Plain(plain) if *plain == c => self.enter(next, at + 1),
+                Part::One if !slash => self.enter(next, at + 1),
+                Part::Some if !slash => self.enter(next, at),
+                Part::All => self.enter(next, at),
+                Part::Components => {
+                    next[at] = true;
+                    if slash {
+                        self.enter(next, at + 1);
+                    }
+                }
+                Part::Plain(_) | Part::One | Part::Some => {}
+            }
+        }
+    }
+
+    /// Whether the text may end in these places.
+    pub fn accepts(&self, places: &[bool]) -> bool {
+        places[self.parts.len()]
+    }
+
+    /// The characters that it names.
+    pub fn chars(&self) -> impl Iterator<Item = char> + '_ {
+        self.parts.iter().filter_map(|part| if let Part::Plain(c) = part { Some(*c) } else { None })
+    }
+
+    /// A text that it takes: a letter where any character may stand, nothing where nothing need stand.
+    pub fn sample(&self) -> String {
+        let part = |part: &Part| match part {
+            Part::Plain(c) => Some(*c),
+            Part::One => Some('a'),
+            Part::Some if self.path => Some('a'),
+            Part::Some | Part::All | Part::Components => None,
+        };
+        self.parts.iter().filter_map(part).collect()
+    }
+
+    /// The whole text that it takes, when it takes only one.
+    pub fn only(&self) -> Option<String> {
+        let plain = !self.path && self.parts.iter().all(|part| matches!(part, Part::Plain(_)));
+        plain.then(|| self.sample())
     }
 
     /// Marks a place, and those that are reached from it without a character.

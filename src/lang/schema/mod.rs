@@ -8,3 +8,4 @@ pub mod settings;
 pub mod suggest;
 pub mod text;
 pub mod types;
+pub mod words;

@@ -4,6 +4,7 @@ use crate::lang::diagnostic::{Code, Diagnostic, Severity};
 use crate::lang::ir::Pattern;
 use crate::lang::schema::fold;
 use crate::tools::lint::Lint;
+use crate::tools::lint::edit::without_member;
 
 pub(super) static LINT: Lint = Lint {
     code: &Code {
@@ -14,18 +15,19 @@ pub(super) static LINT: Lint = Lint {
         bad: "rule r { when prompt contains any [\"implement\", \"implement it\"] route \"gpt-5-mini\" }\ndefault { route \"gpt-5\" }",
         good: "rule r { when prompt contains any [\"implement\", \"write code\"] route \"gpt-5-mini\" }\ndefault { route \"gpt-5\" }",
     },
-    check: |checked, found| {
-        for list in checked.program.lists.iter().filter(|list| list.any) {
+    check: |context, found| {
+        for list in context.program().lists.iter().filter(|list| list.any) {
             for (longer, span) in &list.patterns {
                 let shorter = list.patterns.iter().find(|(shorter, _)| shorter != longer && contains(longer, shorter));
                 if let Some((shorter, first)) = shorter {
                     let message =
                         format!("`{}` adds nothing: wherever it is found, `{}` is found", longer.text, shorter.text);
-                    found.push(
-                        Diagnostic::new(LINT.code, *span, message)
-                            .related(*first, "the shorter one")
-                            .help("take the longer one out"),
-                    );
+                    let problem = Diagnostic::new(LINT.code, *span, message).related(*first, "the shorter one");
+                    let problem = problem.help("take the longer one out");
+                    found.push(match without_member(context.checked.sources.get(span.source), *span) {
+                        Some(edit) => problem.fix(edit.span, edit.text),
+                        None => problem,
+                    });
                 }
             }
         }

@@ -1,16 +1,49 @@
 //! THE TABLE of lints. A lint is one file: its bad and good example are its documentation and its test.
 
+mod allow;
+mod always_true;
+mod blank_edge;
+mod boundary_gap;
+mod boundary_overlap;
+mod budget_never_spent;
+mod class_never_wins;
 mod contained_keyword;
+mod context;
+mod deprecated_model;
 mod duplicate_keyword;
+mod edit;
+mod first_turn_test;
+mod idle_part;
+mod idle_rule;
+mod impossible_condition;
+mod keyword_in_words;
+mod negative_on_absent;
+mod not_sticky;
+mod one_provider;
+mod out_of_domain;
+mod pattern_never_matches;
+mod pool_of_one;
 mod pool_weights;
+mod price_unknown;
+mod repeated_model;
 mod report;
+mod rule_without_test;
+mod same_alone;
+mod secret;
+mod stranded_chain;
+mod unreachable_default;
+mod unreachable_rule;
 mod unused;
+mod unused_class;
+
+use std::cell::RefCell;
+use std::sync::Arc;
 
 use crate::lang::Checked;
-use crate::lang::diagnostic::{Code, Diagnostic, codes};
-use crate::lang::source::{SourceId, Sources, Span};
-use crate::lang::syntax;
+use crate::lang::diagnostic::{Code, Diagnostic, any_error, codes};
+use crate::lang::plan;
 
+pub use context::{Context, Proofs, ReadRequest};
 pub use report::{Format, render};
 
 /// A lint.
@@ -19,7 +52,7 @@ pub struct Lint {
     /// What it finds, with a bad and a good example.
     pub code: &'static Code,
     /// Looks for it.
-    pub check: fn(&Checked, &mut Vec<Diagnostic>),
+    pub check: fn(&Context<'_>, &mut Vec<Diagnostic>),
 }
 
 /// Every lint.
@@ -31,6 +64,34 @@ pub static LINTS: &[&Lint] = &[
     &pool_weights::LINT,
     &duplicate_keyword::LINT,
     &contained_keyword::LINT,
+    &unused_class::LINT,
+    &pool_of_one::LINT,
+    &not_sticky::LINT,
+    &keyword_in_words::LINT,
+    &pattern_never_matches::LINT,
+    &blank_edge::LINT,
+    &out_of_domain::LINT,
+    &negative_on_absent::LINT,
+    &first_turn_test::LINT,
+    &unreachable_rule::LINT,
+    &impossible_condition::LINT,
+    &always_true::LINT,
+    &unreachable_default::LINT,
+    &idle_part::LINT,
+    &idle_rule::LINT,
+    &boundary_gap::LINT,
+    &boundary_overlap::LINT,
+    &class_never_wins::LINT,
+    &stranded_chain::LINT,
+    &repeated_model::LINT,
+    &one_provider::LINT,
+    &deprecated_model::LINT,
+    &same_alone::LINT,
+    &price_unknown::LINT,
+    &budget_never_spent::LINT,
+    &allow::LINT,
+    &secret::LINT,
+    &rule_without_test::LINT,
 ];
 
 /// Every code that a program can be told, those of the language and those of lints.
@@ -38,75 +99,50 @@ pub fn all_codes() -> Vec<&'static Code> {
     codes::CODES.iter().copied().chain(LINTS.iter().map(|lint| lint.code)).collect()
 }
 
+/// What a program was told.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// The problems, in the order of the text.
+    pub problems: Vec<Diagnostic>,
+    /// Questions that were given up, in words: nothing is said about them.
+    pub given_up: Vec<String>,
+}
+
 /// Everything that is wrong with a program: what does not compile, and what lints find, without what is allowed.
-pub fn run(checked: &Checked) -> Vec<Diagnostic> {
+/// `read` gives the request files of its tests.
+pub fn run(checked: &Checked, read: ReadRequest<'_>) -> Findings {
     let mut found = checked.problems.clone();
     // What did not parse may use any name.
     let unread = found.iter().any(|problem| problem.code.id == codes::SYNTAX.id);
+    let whole = !any_error(&found);
+    let plan = whole.then(|| plan::build(Arc::clone(&checked.program)));
+    let given_up = RefCell::default();
+    let context = Context { checked, proofs: plan.as_ref().map(Proofs::of), read, given_up: &given_up };
     for lint in LINTS.iter().filter(|lint| !unread || !lint.code.name.starts_with("unused-")) {
-        (lint.check)(checked, &mut found);
+        (lint.check)(&context, &mut found);
     }
-    allow(&checked.sources, &mut found);
+    found.retain(|problem| problem.is_error() || problem.span.source != checked.prelude);
+    settle(&mut found);
+    allow::apply(&checked.sources, checked.prelude, whole, &mut found);
     found.sort_by_key(|problem| (problem.span, problem.code.id));
-    found
+    found.dedup_by(|a, b| a.span == b.span && a.code.id == b.code.id && a.message == b.message);
+    Findings { problems: found, given_up: given_up.into_inner() }
 }
 
-/// `# lint: allow(CODE) why`: the code, and the lines that it speaks for.
-struct Allow {
-    source: SourceId,
-    code: String,
-    from: usize,
-    to: usize,
-}
-
-/// Takes out what is allowed; an allowance without a reason, or of a code that is not there, is a problem of its own.
-fn allow(sources: &Sources, found: &mut Vec<Diagnostic>) {
-    let mut allows = Vec::new();
-    for (index, source) in (0u16..).zip(&sources.0) {
-        let id = SourceId(index);
-        for comment in syntax::comments(source, id) {
-            let Some(rest) = comment.text.trim_start_matches('#').trim().strip_prefix("lint:").map(str::trim) else {
-                continue;
-            };
-            let parts = rest.strip_prefix("allow(").and_then(|rest| rest.split_once(')'));
-            let Some((code, why)) = parts else {
-                found.push(bad_allow(comment.span, "the word behind `lint:` is `allow(CODE)`"));
-                continue;
-            };
-            let known = all_codes().iter().any(|known| known.id == code || known.name == code);
-            if !known {
-                found.push(bad_allow(comment.span, &format!("there is no code `{code}`")));
-            } else if why.trim().is_empty() {
-                found.push(bad_allow(comment.span, "the reason is missing behind it"));
-            } else {
-                let from = source.position(comment.span.start as usize).line;
-                allows.push(Allow { source: id, code: code.to_owned(), from, to: end_of_next(source, from) });
-            }
-        }
-    }
-    found.retain(|problem| {
-        let line = sources.position(problem.span).line;
-        problem.is_error()
-            || !allows.iter().any(|allow| {
-                let code = allow.code == problem.code.id || allow.code == problem.code.name;
-                code && allow.source == problem.span.source && (allow.from..=allow.to).contains(&line)
-            })
-    });
-}
-
-/// The last line of what follows a comment: of a block its closing brace, else the next line with something in it.
-fn end_of_next(source: &crate::lang::source::Source, comment: usize) -> usize {
-    let last = source.text.lines().count();
-    let is_blank = |line: usize| source.line(line).trim().is_empty() || source.line(line).trim_start().starts_with('#');
-    let Some(first) = (comment + 1..=last).find(|line| !is_blank(*line)) else { return comment };
-    if !source.line(first).trim_end().ends_with('{') {
-        return first;
-    }
-    (first + 1..=last).find(|line| source.line(*line).starts_with('}')).unwrap_or(last)
-}
-
-fn bad_allow(span: Span, message: &str) -> Diagnostic {
-    Diagnostic::new(&codes::BAD_ALLOW, span, message).help("write `# lint: allow(W401) why`")
+/// Of what several lints say of one place, what says it best is kept.
+fn settle(found: &mut Vec<Diagnostic>) {
+    // A test that can never hold, or always does, has no effect because of that.
+    let by_itself: Vec<_> = found
+        .iter()
+        .filter(|problem| [out_of_domain::LINT.code.id, pattern_never_matches::LINT.code.id].contains(&problem.code.id))
+        .map(|problem| problem.span)
+        .collect();
+    let holds = |problem: &Diagnostic| {
+        by_itself.iter().any(|span| {
+            span.source == problem.span.source && problem.span.start <= span.start && span.end <= problem.span.end
+        })
+    };
+    found.retain(|problem| problem.code.id != idle_part::LINT.code.id || !holds(problem));
 }
 
 /// The text of `lint --explain CODE`.

@@ -11,11 +11,11 @@ pub(super) static LINT: Lint = Lint {
         name: "pool-weights",
         severity: Severity::Warning,
         doc: "The weights of a pool add up to less than 100%. They are scaled, so that each share is larger than it says.",
-        bad: "pool p weighted { \"gpt-5\" 40% \"gpt-5-mini\" 40% }\ndefault { route p }",
-        good: "pool p weighted { \"gpt-5\" 50% \"gpt-5-mini\" 50% }\ndefault { route p }",
+        bad: "pool p weighted sticky session { \"gpt-5\" 40% \"claude-sonnet-4-6\" 40% }\ndefault { route p }",
+        good: "pool p weighted sticky session { \"gpt-5\" 50% \"claude-sonnet-4-6\" 50% }\ndefault { route p }",
     },
-    check: |checked, found| {
-        for pool in &checked.program.pools {
+    check: |context, found| {
+        for pool in &context.program().pools {
             let Some(written) = pool.written_weight.filter(|written| *written < WHOLE && *written > 0) else {
                 continue;
             };

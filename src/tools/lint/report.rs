@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::lang::diagnostic::{Diagnostic, Severity, render as words};
+use crate::lang::diagnostic::{Diagnostic, Edit, Severity, render as words};
 use crate::lang::ir::load::PRELUDE_NAME;
 use crate::lang::source::{Sources, Span};
 
@@ -66,10 +66,25 @@ fn json_of(sources: &Sources, one: &Diagnostic) -> Value {
             json!({"file": file(sources, related.span), "line": at.line, "column": at.column, "message": related.message})
         })
         .collect();
+    let fix: Vec<Value> = one.fix.iter().map(|edit| edit_json(sources, edit)).collect();
+    let witnesses = one.witnesses.iter().map(|witness| {
+        let request: Value = serde_json::from_str(&witness.request).unwrap_or(Value::Null);
+        json!({"given": witness.given, "request": request, "what_if": witness.what_if, "shows": witness.shows})
+    });
     json!({
         "code": one.code.id, "name": one.code.name, "severity": one.severity.word(), "message": one.message, "help": one.help,
         "file": source.name, "line": start.line, "column": start.column, "end_line": end.line, "end_column": end.column,
-        "related": related, "fix": one.fix,
+        "related": related, "witnesses": witnesses.collect::<Vec<_>>(),
+        "fix": if fix.is_empty() { Value::Null } else { Value::from(fix) },
+    })
+}
+
+fn edit_json(sources: &Sources, edit: &Edit) -> Value {
+    let source = sources.get(edit.span.source);
+    let (start, end) = (source.position(edit.span.start as usize), source.position(edit.span.end as usize));
+    json!({
+        "file": source.name, "line": start.line, "column": start.column, "end_line": end.line, "end_column": end.column,
+        "text": edit.text,
     })
 }
 

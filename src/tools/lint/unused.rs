@@ -1,9 +1,10 @@
 //! Names that nothing uses.
 
-use crate::lang::Checked;
 use crate::lang::diagnostic::{Code, Diagnostic, Severity};
 use crate::lang::ir::Kind;
 use crate::tools::lint::Lint;
+use crate::tools::lint::context::Context;
+use crate::tools::lint::edit::without_item;
 
 /// A let that nothing uses.
 pub(super) static LET: Lint = Lint {
@@ -15,7 +16,7 @@ pub(super) static LET: Lint = Lint {
         bad: "let small = \"gpt-5-mini\"\ndefault { route \"gpt-5\" }",
         good: "let small = \"gpt-5-mini\"\ndefault { route small }",
     },
-    check: |checked, found| check(checked, Kind::Let, LET.code, found),
+    check: |context, found| check(context, Kind::Let, LET.code, found),
 };
 
 /// A label that nothing uses.
@@ -28,7 +29,7 @@ pub(super) static LABEL: Lint = Lint {
         bad: "label size { big when tokens > 9k small otherwise }\ndefault { route \"gpt-5\" }",
         good: "label size { big when tokens > 9k small otherwise }\nrule r { when size is small route \"gpt-5-mini\" }\ndefault { route \"gpt-5\" }",
     },
-    check: |checked, found| check(checked, Kind::Label, LABEL.code, found),
+    check: |context, found| check(context, Kind::Label, LABEL.code, found),
 };
 
 /// A pool that nothing uses.
@@ -38,10 +39,10 @@ pub(super) static POOL: Lint = Lint {
         name: "unused-pool",
         severity: Severity::Warning,
         doc: "A pool that no rule routes to.",
-        bad: "pool p cheapest { \"gpt-5\" \"gpt-5-mini\" }\ndefault { route \"gpt-5\" }",
-        good: "pool p cheapest { \"gpt-5\" \"gpt-5-mini\" }\ndefault { route p }",
+        bad: "pool p cheapest sticky session { \"gpt-5\" \"claude-sonnet-4-6\" }\ndefault { route \"gpt-5\" }",
+        good: "pool p cheapest sticky session { \"gpt-5\" \"claude-sonnet-4-6\" }\ndefault { route p }",
     },
-    check: |checked, found| check(checked, Kind::Pool, POOL.code, found),
+    check: |context, found| check(context, Kind::Pool, POOL.code, found),
 };
 
 /// A budget that nothing uses.
@@ -54,16 +55,20 @@ pub(super) static BUDGET: Lint = Lint {
         bad: "budget daily = $10 per day\ndefault { route \"gpt-5\" }",
         good: "budget daily = $10 per day\nrule r { when daily.used > 90% route \"gpt-5-mini\" }\ndefault { route \"gpt-5\" }",
     },
-    check: |checked, found| check(checked, Kind::Budget, BUDGET.code, found),
+    check: |context, found| check(context, Kind::Budget, BUDGET.code, found),
 };
 
-fn check(checked: &Checked, kind: Kind, code: &'static Code, found: &mut Vec<Diagnostic>) {
-    for unused in checked.program.unused.iter().filter(|unused| unused.kind == kind) {
-        let hard = checked.program.budgets.iter().any(|budget| budget.hard && budget.name == unused.name);
+fn check(context: &Context<'_>, kind: Kind, code: &'static Code, found: &mut Vec<Diagnostic>) {
+    for unused in context.program().unused.iter().filter(|unused| unused.kind == kind) {
+        let hard = context.program().budgets.iter().any(|budget| budget.hard && budget.name == unused.name);
         if kind == Kind::Budget && hard {
             continue;
         }
         let message = format!("nothing uses the {} `{}`", kind.word(), unused.name);
-        found.push(Diagnostic::new(code, unused.span, message).help("take it out, or use it"));
+        let problem = Diagnostic::new(code, unused.span, message).help("take it out, or use it");
+        found.push(match without_item(context.checked, unused.span) {
+            Some(edit) => problem.fix(edit.span, edit.text),
+            None => problem,
+        });
     }
 }

@@ -1,0 +1,63 @@
+//! Edits that lints offer: each leaves every decision as it is.
+
+use crate::lang::Checked;
+use crate::lang::diagnostic::Edit;
+use crate::lang::source::{Source, Span};
+use crate::lang::syntax::tree::Item;
+
+/// Takes a member out of a list, with its comma. None when it is the only one, or stands in no list.
+pub(super) fn without_member(source: &Source, span: Span) -> Option<Edit> {
+    let (before, after) = (source.text.get(..span.start as usize)?, source.text.get(span.end as usize..)?);
+    let front = before.trim_end();
+    if front.ends_with(',') {
+        let start = u32::try_from(front.len() - 1).ok()?;
+        return Some(Edit { span: Span { start, ..span }, text: String::new() });
+    }
+    let rest = after.trim_start();
+    if front.ends_with('[') && rest.starts_with(',') {
+        let rest = rest.get(1..)?.trim_start();
+        let end = u32::try_from(source.text.len() - rest.len()).ok()?;
+        return (!rest.starts_with(']')).then_some(Edit { span: Span { end, ..span }, text: String::new() });
+    }
+    None
+}
+
+/// Takes an item out, with the comments that stand right above it and the line end behind it.
+pub(super) fn without_item(checked: &Checked, name: Span) -> Option<Edit> {
+    let holds = |item: &&Item| {
+        let place = item.place.0;
+        place.source == name.source && place.start <= name.start && name.end <= place.end
+    };
+    let item = checked.items.iter().find(holds)?;
+    let source = checked.sources.get(name.source);
+    Some(Edit { span: lines_of(source, item.place.0)?, text: String::new() })
+}
+
+/// The lines that a place fills, as far as nothing else stands on them, and one empty line of two around them.
+fn lines_of(source: &Source, span: Span) -> Option<Span> {
+    let text = &source.text;
+    let mut start = text.get(..span.start as usize)?.rfind('\n').map_or(0, |at| at + 1);
+    let rest = text.get(span.end as usize..)?;
+    let mut end = rest.find('\n').map_or(text.len(), |at| span.end as usize + at + 1);
+    let alone = text.get(start..span.start as usize)?.trim().is_empty()
+        && text.get(span.end as usize..end).is_some_and(|rest| rest.trim().is_empty() || rest.trim().starts_with('#'));
+    if !alone {
+        return Some(span);
+    }
+    // The comments above belong to it.
+    while let Some(line_start) = text.get(..start.saturating_sub(1)).map(|text| text.rfind('\n').map_or(0, |at| at + 1))
+    {
+        let is_comment =
+            start > 0 && text.get(line_start..start).is_some_and(|line| line.trim_start().starts_with('#'));
+        if !is_comment {
+            break;
+        }
+        start = line_start;
+    }
+    let blank_before = text.get(..start)?.ends_with("\n\n") || start == 0;
+    if blank_before && text.get(end..).is_some_and(|rest| rest.starts_with('\n')) {
+        end += 1;
+    }
+    let at = |byte: usize| u32::try_from(byte).ok();
+    Some(Span { start: at(start)?, end: at(end)?, ..span })
+}

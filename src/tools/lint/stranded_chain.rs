@@ -1,0 +1,49 @@
+//! A chain that can be left with nobody who can serve what its rule lets through.
+
+use crate::lang::diagnostic::{Code, Diagnostic, Severity};
+use crate::lang::eval::decision::Action;
+use crate::tools::lint::Lint;
+use crate::tools::lint::context::Context;
+use crate::tools::witness::model_name;
+
+pub(super) static LINT: Lint = Lint {
+    code: &Code {
+        id: "W441",
+        name: "stranded-chain",
+        severity: Severity::Warning,
+        doc: "A request comes to the rule that no target of its chain can serve, by its size or by what it holds (images, tools, thinking, documents), while another model of the program could. It is answered with an error.",
+        bad: "rule code { when prompt contains word \"implement*\" route \"gpt-5\" }\ndefault { route \"gemini-2.5-pro\" }",
+        good: "rule code { when prompt contains word \"implement*\" route \"gpt-5\" else \"gemini-2.5-pro\" }\ndefault { route \"gemini-2.5-pro\" }",
+    },
+    check,
+};
+
+fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
+    let Some(proofs) = &context.proofs else { return };
+    let models = context.models();
+    let catalogue = &context.program().catalogue;
+    for (index, rule) in context.deciding() {
+        let Some(stranded) = proofs.analysis.stranded(index, &models) else { continue };
+        let shown = proofs.show(&stranded.situation).filter(|shown| shown.decision.action == Action::Unservable);
+        let Some(shown) = shown else { continue };
+        let could = model_name(catalogue, stranded.could);
+        let mut reasons: Vec<&str> = shown.decision.skipped.iter().map(|skipped| skipped.reason.word()).collect();
+        reasons.sort_unstable();
+        reasons.dedup();
+        let message = format!(
+            "`{}` can get a request that nobody of its chain can serve ({}), and `{could}` could",
+            rule.name,
+            reasons.join(", ")
+        );
+        let problem = Diagnostic::new(LINT.code, chain_span(rule), message).witness(shown.witness);
+        found.push(problem.help(format!("add `else \"{could}\"`, or a rule before it that takes such requests")));
+    }
+}
+
+/// Where the chain of a rule begins.
+fn chain_span(rule: &crate::lang::ir::Rule) -> crate::lang::source::Span {
+    match &rule.outcome {
+        Some(crate::lang::ir::Outcome::Route(chain)) => chain.first().map_or(rule.span, |(_, span)| *span),
+        Some(crate::lang::ir::Outcome::Reject { .. }) | None => rule.span,
+    }
+}
