@@ -7,6 +7,7 @@
 mod analysis;
 mod architecture;
 mod cli;
+mod diff;
 mod docs;
 mod features;
 mod language;

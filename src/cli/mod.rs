@@ -1,6 +1,7 @@
 //! The command line: one subcommand a file. What a command writes goes through `Out`, so that tests can read it.
 
 mod config;
+mod diff;
 mod explain;
 mod fmt;
 mod lint;
@@ -72,6 +73,8 @@ enum Command {
     Fmt(fmt::Arguments),
     /// Run the tests of rule files.
     Test(test::Arguments),
+    /// Say how two rule sets decide differently, each difference with a request that shows it.
+    Diff(diff::Arguments),
     /// Serve.
     Start(start::Arguments),
     /// Show the configuration as it is understood, secrets hidden.
@@ -117,6 +120,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Lint(arguments) => lint::run(arguments, shared, &environment, &out),
         Command::Fmt(arguments) => fmt::run(arguments, shared, &environment, &out),
         Command::Test(arguments) => test::run(arguments, shared, &environment, &out),
+        Command::Diff(arguments) => diff::run(arguments, shared, &environment, &out),
         Command::Start(arguments) => start::run(arguments, shared, &environment, &out),
         Command::Config(arguments) => config::run(arguments, shared, &environment, &out),
         Command::Reference(arguments) => reference::run(arguments, &out),
