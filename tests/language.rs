@@ -340,3 +340,14 @@ fn the_bucket_is_the_same_on_every_replica_and_release() {
     insta::assert_debug_snapshot!(found);
     assert!(found.iter().all(|bucket| (0..1_000_000).contains(bucket) && bucket % 100 == 0));
 }
+
+#[test]
+fn files_are_laid_out_as_a_person_would() {
+    insta::glob!(env!("CARGO_MANIFEST_DIR"), "tests/cases/fmt/*.route", |path| {
+        let text = std::fs::read_to_string(path).unwrap();
+        let (_, problems) =
+            claude_router::lang::syntax::parse(&Source::new("f.route", text.clone()), Default::default());
+        assert!(problems.is_empty(), "{problems:?}");
+        insta::assert_snapshot!(fmt::format(&Source::new("f.route", text)).unwrap());
+    });
+}

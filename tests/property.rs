@@ -74,24 +74,38 @@ fn formatting_twice_is_formatting_once_and_keeps_the_meaning() {
     for seed in 0..300 {
         let mut random = Random(seed);
         let text = generate::policy(&mut random);
-        let text = text
-            .split_inclusive('\n')
-            .map(|line| {
-                if random.chance(15) {
-                    format!("# c{}\n{line}", random.below(99))
-                } else if random.chance(10) {
-                    line.replace('\n', "  # behind\n")
-                } else {
-                    line.to_owned()
-                }
-            })
-            .collect::<String>();
+        let text = torn(&text, &mut random);
         let once = fmt::format(&Source::new("g.route", text.clone()))
             .unwrap_or_else(|why| panic!("seed {seed}: {why:?}\n{text}"));
         let twice = fmt::format(&Source::new("g.route", once.clone())).expect("what was formatted parses");
-        assert_eq!(once, twice, "seed {seed}");
+        assert_eq!(once, twice, "seed {seed}\n{text}");
+        assert!(!once.contains("\n\n\n") && !once.lines().any(|line| line.ends_with(' ')), "seed {seed}\n{once}");
+        let wide = once.lines().filter(|line| !line.contains('#')).find(|line| line.chars().count() > 100);
+        assert_eq!(wide, None, "seed {seed}");
         let programs = [text, once].map(|text| compiled(&text, &catalogue).program);
         assert_eq!(programs[0].rules.len(), programs[1].rules.len());
         assert_eq!(programs[0].atoms, programs[1].atoms, "seed {seed}");
     }
+}
+
+/// The same words with other gaps: blanks, line ends, empty lines and comments between any two of them.
+fn torn(text: &str, random: &mut Random) -> String {
+    let (mut made, mut quote) = (String::new(), None);
+    for c in text.chars() {
+        made.push(c);
+        match quote {
+            Some(sign) if c == sign => quote = None,
+            None if c == '"' || c == '/' => quote = Some(c),
+            None if c == ' ' || c == '\n' => match random.below(40) {
+                0 => made.push_str(&format!("# c{}\n", random.below(99))),
+                1 => made.push_str(&format!("\n# own{}\n", random.below(99))),
+                2 => made.push('\n'),
+                3 => made.push_str("\n \n\n\t"),
+                4 => made.push_str("   "),
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+    made
 }
