@@ -11,6 +11,7 @@ mod diff;
 mod docs;
 mod features;
 mod language;
+mod lint;
 mod property;
 mod proxy;
 mod support;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::cli::{Ended, Failed, Out, Shared};
 use crate::config::{Configuration, Environment, find, rules};
 use crate::features::tokens::Counter;
-use crate::lang::diagnostic::{Diagnostic, render};
+use crate::lang::diagnostic::{Diagnostic, render, secret};
 use crate::lang::plan::Plan;
 use crate::tools::diff;
 
@@ -33,11 +33,12 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
     let old = plan(&arguments.old, &configuration, out)?;
     let new = plan(&arguments.new, &configuration, out)?;
     let found = diff::compare(&old, &new, &Counter::default());
-    out.print(&match arguments.format {
+    let text = match arguments.format {
         Format::Human => found.human(out.colour),
         Format::Json => format!("{:#}\n", found.json()),
         Format::Markdown => found.markdown(),
-    });
+    };
+    out.print(&secret::hide(&text));
     Ok(ExitCode::from(u8::from(!found.is_empty())))
 }
 

@@ -1,10 +1,9 @@
 //! `router fmt`.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::cli::{Ended, Failed, Out, Shared};
+use crate::cli::{Ended, Failed, Out, Shared, files::replace};
 use crate::config::{Environment, find, rules};
 use crate::lang::diagnostic::render;
 use crate::lang::source::{Source, Sources};
@@ -49,7 +48,7 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
 /// Formats one file; true when it fails.
 fn one(file: &Path, check: bool, out: &Out) -> Result<bool, Failed> {
     let text = rules::text_of(file).map_err(|why| Failed(format!("{}: {why}", file.display())))?;
-    let source = Source::new(file.display().to_string(), text);
+    let source = Source::new(rules::shown(file), text);
     let written = match format(&source) {
         Ok(written) => written,
         Err(refused) => {
@@ -66,18 +65,6 @@ fn one(file: &Path, check: bool, out: &Out) -> Result<bool, Failed> {
     }
     replace(file, &written)?;
     Ok(false)
-}
-
-/// Writes a file beside it and moves it over, so that nobody ever reads half of one.
-fn replace(file: &Path, text: &str) -> Result<(), Failed> {
-    let real = file.canonicalize()?;
-    let beside = real.with_extension("route.tmp");
-    let mut handle = std::fs::File::create(&beside)?;
-    handle.write_all(text.as_bytes())?;
-    handle.sync_all()?;
-    std::fs::set_permissions(&beside, std::fs::metadata(&real)?.permissions())?;
-    std::fs::rename(&beside, &real)?;
-    Ok(())
 }
 
 fn complain(refused: Refused, source: Source, out: &Out) -> ExitCode {

@@ -3,6 +3,7 @@
 mod config;
 mod diff;
 mod explain;
+mod files;
 mod fmt;
 mod lint;
 mod reference;

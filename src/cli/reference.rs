@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use crate::cli::{Ended, Out};
 use crate::tools::{reference, schema};
@@ -13,7 +14,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, out: &Out) -> Ended {
-    let mut pages = reference::pages();
+    let mut pages = reference::pages(&Arc::new(crate::config::catalogue::alone()));
     pages.push(("explain.schema.json", format!("{:#}\n", schema::explain())));
     for (name, text) in pages {
         match &arguments.folder {

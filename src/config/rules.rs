@@ -30,8 +30,15 @@ impl Reader for Folder {
     }
 
     fn show(&self, path: &str) -> String {
-        self.0.join(path).display().to_string()
+        shown(&self.0.join(path))
     }
+}
+
+/// How messages name a file: relative to the working folder, where it is below that.
+pub fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    let path = path.strip_prefix(here).unwrap_or(path);
+    path.strip_prefix(".").unwrap_or(path).display().to_string()
 }
 
 /// The text of a rule file, read up to a little more than what is allowed.
@@ -66,7 +73,7 @@ pub fn roots(paths: &[PathBuf]) -> Result<(Vec<Source>, Folder), Problem> {
     let mut roots = Vec::with_capacity(paths.len());
     for path in paths {
         let text = text_of(path).map_err(|why| Problem(format!("{}: {why}", path.display())))?;
-        roots.push(Source::new(path.display().to_string(), text));
+        roots.push(Source::new(shown(path), text));
     }
     let folder = paths[0].parent().map(Path::to_path_buf).unwrap_or_default();
     Ok((roots, Folder(folder)))

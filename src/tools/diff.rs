@@ -19,6 +19,7 @@ use crate::lang::plan::Plan;
 use crate::lang::schema::text::quote;
 use crate::lang::schema::types::Type;
 use crate::tools::explain::setting_words;
+use crate::tools::lint::witness_json;
 use crate::tools::witness::{self, model_name};
 
 /// How two rule sets differ.
@@ -203,10 +204,6 @@ impl Diff {
 
     /// For programs.
     pub fn json(&self) -> Value {
-        let witness = |witness: &Witness| {
-            let request: Value = serde_json::from_str(&witness.request).unwrap_or(Value::Null);
-            json!({"given": witness.given, "request": request, "what_if": witness.what_if, "shows": witness.shows})
-        };
         let groups: Vec<Value> = self
             .groups
             .iter()
@@ -216,7 +213,7 @@ impl Diff {
                     .iter()
                     .map(|change| {
                         json!({
-                            "was": change.was, "now": change.now, "witness": witness(&change.witness),
+                            "was": change.was, "now": change.now, "witness": witness_json(&change.witness),
                             "what_if_before": change.what_if_before,
                         })
                     })
@@ -227,7 +224,7 @@ impl Diff {
         let adjusts: Vec<Value> = self
             .adjusts
             .iter()
-            .map(|(words, shown)| json!({"change": words, "witness": shown.as_ref().map(witness)}))
+            .map(|(words, shown)| json!({"change": words, "witness": shown.as_ref().map(witness_json)}))
             .collect();
         json!({
             "complete": self.is_complete, "groups": groups, "adjusts": adjusts, "budgets": self.budgets,

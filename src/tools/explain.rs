@@ -1,10 +1,12 @@
 //! A decision in words, and as JSON: the same facts both ways.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
 use crate::lang::catalogue::ModelId;
+use crate::lang::diagnostic::secret;
 use crate::lang::eval::decision::{Decided, Decision};
 use crate::lang::eval::trace::{Because, RuleTrace, Seen, Trace};
 use crate::lang::input::{DOLLAR, NUMBER, SECOND, WHOLE};
@@ -152,7 +154,7 @@ impl Explanation<'_> {
         }
         self.earlier(&mut text, bad, good, dim, plain);
         self.rest(&mut text);
-        text
+        secret::hide(&text).into_owned()
     }
 
     fn is_winner(&self, rule: &RuleTrace) -> bool {
@@ -263,7 +265,7 @@ impl Explanation<'_> {
         if let Some(time) = self.microseconds {
             evaluation["microseconds"] = json!((time * 10.0).round() / 10.0);
         }
-        json!({
+        let mut explained = json!({
             "request": self.request,
             "rule": decided_name(self.plan, self.decision),
             "location": location,
@@ -278,7 +280,9 @@ impl Explanation<'_> {
             "fields": self.fields_json(),
             "cost": {"estimate_usd": self.cost.map(dollars)},
             "evaluation": evaluation,
-        })
+        });
+        hide_secrets(&mut explained);
+        explained
     }
 
     fn set_json(&self) -> Value {
@@ -366,8 +370,10 @@ fn rounded(cost: i64) -> i64 {
 
 /// A text that fits.
 fn cut(text: &str, width: usize) -> String {
+    // Half of a secret would not look like one.
+    let text = secret::hide(text);
     if text.chars().count() <= width {
-        return text.to_owned();
+        return text.into_owned();
     }
     let kept: String = text.chars().take(width.saturating_sub(1)).collect();
     format!("{kept}…")
@@ -408,4 +414,18 @@ pub fn tree(plan: &Plan) -> String {
     }
     text.push('\n');
     text
+}
+
+/// Takes out of all texts what looks like a secret.
+fn hide_secrets(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Cow::Owned(hidden) = secret::hide(text) {
+                *text = hidden;
+            }
+        }
+        Value::Array(parts) => parts.iter_mut().for_each(hide_secrets),
+        Value::Object(fields) => fields.values_mut().for_each(hide_secrets),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }

@@ -1,15 +1,27 @@
 //! The reference, printed from the tables: it cannot say anything else than what the program does.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use crate::features::tables;
+use crate::lang::catalogue::Catalogue;
+use crate::lang::check;
+use crate::lang::diagnostic::{codes, render};
+use crate::lang::ir::load::NoFiles;
 use crate::lang::schema::fields::{Argument, FIELDS};
 use crate::lang::schema::settings::SETTINGS;
+use crate::lang::source::Source;
 use crate::tools::lint;
 
-/// A page, by its file name.
-pub fn pages() -> Vec<(&'static str, String)> {
-    vec![("fields.md", fields()), ("settings.md", settings()), ("codes.md", codes()), ("tables.md", closed_tables())]
+/// The pages, by their file names. The catalogue is what the examples of lints are checked with.
+pub fn pages(catalogue: &Arc<Catalogue>) -> Vec<(&'static str, String)> {
+    vec![
+        ("fields.md", fields()),
+        ("settings.md", settings()),
+        ("codes.md", errors()),
+        ("lints.md", lints(catalogue)),
+        ("tables.md", closed_tables()),
+    ]
 }
 
 const MADE: &str = "<!-- Printed by `router reference`; change the tables, not this page. -->\n\n";
@@ -47,9 +59,11 @@ fn settings() -> String {
     text
 }
 
-fn codes() -> String {
-    let mut text = format!("# Codes\n\n{MADE}Every error and warning.\n");
-    for code in lint::all_codes() {
+fn errors() -> String {
+    let mut text = format!(
+        "# Codes\n\n{MADE}Every error of the language, and the warnings that need no proof. What `router lint` finds beside them: [lints.md](lints.md).\n"
+    );
+    for code in codes::CODES {
         let _ = write!(text, "\n## {} {} ({})\n\n{}\n", code.id, code.name, code.severity.word(), code.doc);
         if !code.bad.is_empty() {
             let _ = write!(text, "\nWrong:\n\n```text\n{}\n```\n", code.bad);
@@ -57,6 +71,29 @@ fn codes() -> String {
         let _ = write!(text, "\nRight:\n\n```route\n{}\n```\n", code.good);
     }
     text
+}
+
+fn lints(catalogue: &Arc<Catalogue>) -> String {
+    let mut text = format!(
+        "# Lints\n\n{MADE}What `router lint` finds in rules that compile. Every claim is proved, and comes with a request that shows it where one can. A lint is silenced on the line or item behind `# lint: allow(CODE) why`. `--fix` mends what says so here; it changes no decision.\n\n| code | name | finds | `--fix` |\n|---|---|---|---|\n"
+    );
+    let mut rest = String::new();
+    for lint in lint::LINTS {
+        let code = lint.code;
+        let checked = check(vec![Source::new("rules.route", code.bad)], &NoFiles, catalogue);
+        let mut told = lint::run(&checked, &|_| Err(String::new())).problems;
+        told.retain(|one| one.code.id == code.id);
+        let mends = if told.iter().any(|one| !one.fix.is_empty()) { "mends it" } else { "" };
+        let first = code.doc.split(". ").next().unwrap_or_default().trim_end_matches('.');
+        let anchor = format!("{}-{}", code.id.to_lowercase(), code.name);
+        let _ = writeln!(text, "| [{}](#{anchor}) | {} | {first} | {mends} |", code.id, code.name);
+        let says = render::human(&checked.sources, &told, false);
+        let _ = write!(rest, "\n## {} {}\n\n{}\n", code.id, code.name, code.doc);
+        let _ = write!(rest, "\nWrong:\n\n```text\n{}\n```\n", code.bad);
+        let _ = write!(rest, "\nSays:\n\n```text\n{}\n```\n", says.trim_end());
+        let _ = write!(rest, "\nRight:\n\n```route\n{}\n```\n", code.good);
+    }
+    text + &rest
 }
 
 fn closed_tables() -> String {

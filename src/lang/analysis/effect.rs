@@ -52,7 +52,9 @@ impl Effect {
     /// Of a rule of a program.
     pub fn of(program: &Program, rule: &Rule) -> Self {
         let ends = match &rule.outcome {
-            Some(Outcome::Route(chain)) => Ends::Route(chain.iter().map(|(target, _)| step(program, target)).collect()),
+            Some(Outcome::Route(chain)) => {
+                Ends::Route(without_repeats(chain.iter().map(|(target, _)| step(program, target))))
+            }
             Some(Outcome::Reject { status, message, retry_after_s }) => {
                 Ends::Reject(*status, message.clone(), *retry_after_s)
             }
@@ -70,6 +72,22 @@ impl Effect {
             .as_ref()
             .map_or(Self { ends: Ends::Nowhere, settings: Vec::new() }, |rule| Self::of(program, rule))
     }
+}
+
+/// What brings no model that was not tried already is passed over.
+fn without_repeats(chain: impl Iterator<Item = Step>) -> Vec<Step> {
+    let mut tried: Vec<ModelId> = Vec::new();
+    let mut brings_new = |step: &Step| {
+        let models: Vec<ModelId> = match step {
+            Step::Model(model) => vec![*model],
+            Step::Pool { members, .. } => members.iter().map(|(model, _)| *model).collect(),
+            Step::Asked | Step::Same | Step::Unknown(_) => return true,
+        };
+        let new = models.iter().any(|model| !tried.contains(model));
+        tried.extend(models);
+        new
+    };
+    chain.filter(|step| brings_new(step)).collect()
 }
 
 fn step(program: &Program, target: &Target) -> Step {

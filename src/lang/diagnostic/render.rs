@@ -15,7 +15,8 @@ pub fn human(sources: &Sources, found: &[Diagnostic], colour: bool) -> String {
         one(&mut text, sources, diagnostic, colour);
         text.push('\n');
     }
-    text
+    // What looks like a secret is never shown, whatever the diagnostic is about.
+    secret::hide(&text).into_owned()
 }
 
 fn one(text: &mut String, sources: &Sources, diagnostic: &Diagnostic, colour: bool) {
@@ -45,7 +46,7 @@ fn place(text: &mut String, sources: &Sources, span: Span, arrow: &str, paint: &
     let source = sources.get(span.source);
     let at = source.position(span.start as usize);
     let _ = writeln!(text, " {arrow} {}:{}:{}", source.name, at.line, at.column);
-    // What looks like a secret is never shown, whatever the diagnostic is about.
+    // A line may be cut in the middle of a secret.
     let line: Vec<char> = secret::hide(source.line(at.line)).chars().map(|c| if c == '\t' { ' ' } else { c }).collect();
     let words = source.slice(span).lines().next().unwrap_or_default().chars().count();
     let first = (at.column - 1).saturating_sub(LINE_CHARS_MAX / 2);

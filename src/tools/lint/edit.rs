@@ -3,7 +3,7 @@
 use crate::lang::Checked;
 use crate::lang::diagnostic::Edit;
 use crate::lang::source::{Source, Span};
-use crate::lang::syntax::tree::Item;
+use crate::lang::syntax::tree::{Bound, Condition, Item, ItemKind};
 
 /// Takes a member out of a list, with its comma. None when it is the only one, or stands in no list.
 pub(super) fn without_member(source: &Source, span: Span) -> Option<Edit> {
@@ -31,6 +31,64 @@ pub(super) fn without_item(checked: &Checked, name: Span) -> Option<Edit> {
     let item = checked.items.iter().find(holds)?;
     let source = checked.sources.get(name.source);
     Some(Edit { span: lines_of(source, item.place.0)?, text: String::new() })
+}
+
+/// Takes a part that might as well hold, or not hold, out of a condition, with the word that joins it to its neighbours.
+/// None when more than it would go, when it stands in parentheses of its own, or a comment stands beside it.
+pub(super) fn without_part(checked: &Checked, test: Span, holds: bool) -> Option<Edit> {
+    let conditions = checked.items.iter().filter_map(|item| match &item.kind {
+        ItemKind::Rule(rule) | ItemKind::Adjust(rule) => Some(vec![&rule.when]),
+        ItemKind::Let(_, Bound::Condition(condition)) => Some(vec![condition]),
+        ItemKind::Label(label) => Some(label.lines.iter().filter_map(|line| line.when.as_ref()).collect()),
+        _ => None,
+    });
+    conditions.flatten().find_map(|condition| without_part_of(checked, condition, test, holds))
+}
+
+fn without_part_of(checked: &Checked, condition: &Condition, test: Span, holds: bool) -> Option<Edit> {
+    let parts = match condition {
+        Condition::And(parts, _) | Condition::Or(parts, _) => parts,
+        Condition::Not(inner, _) => return without_part_of(checked, inner, test, !holds),
+        Condition::Test(_) => return None,
+    };
+    let Some(at) = parts.iter().position(|part| is_test(part, test)) else {
+        return parts.iter().find_map(|part| without_part_of(checked, part, test, holds));
+    };
+    let is_and = matches!(condition, Condition::And(..));
+    if is_and != holds {
+        return None;
+    }
+    let word = if is_and { "and" } else { "or" };
+    let text = &checked.sources.get(test.source).text;
+    let own = parts[at].span();
+    let joined = |from: Span, to: Span| {
+        text.get(from.end as usize..to.start as usize).is_some_and(|between| between.trim() == word)
+    };
+    let (before, after) =
+        (at.checked_sub(1).map(|before| parts[before].span()), parts.get(at + 1).map(Condition::span));
+    let is_free = before.is_none_or(|before| joined(before, own)) && after.is_none_or(|after| joined(own, after));
+    let span = match (before, after) {
+        (Some(before), _) => Span { start: before.end, ..own },
+        (None, Some(after)) => Span { end: after.start, ..own },
+        (None, None) => return None,
+    };
+    is_free.then_some(Edit { span, text: String::new() })
+}
+
+/// Whether a part is a certain test, or its negation.
+fn is_test(part: &Condition, test: Span) -> bool {
+    match part {
+        Condition::Test(own) => own.place.0 == test,
+        Condition::Not(inner, _) => is_test(inner, test),
+        Condition::And(..) | Condition::Or(..) => false,
+    }
+}
+
+/// Takes an element out of a chain, with its `else`. Not the first one.
+pub(super) fn without_element(source: &Source, span: Span) -> Option<Edit> {
+    let before = source.text.get(..span.start as usize)?.trim_end();
+    let front = before.strip_suffix("else")?.trim_end();
+    Some(Edit { span: Span { start: u32::try_from(front.len()).ok()?, ..span }, text: String::new() })
 }
 
 /// The lines that a place fills, as far as nothing else stands on them, and one empty line of two around them.

@@ -3,6 +3,7 @@
 use crate::lang::diagnostic::{Code, Diagnostic, Severity};
 use crate::tools::lint::Lint;
 use crate::tools::lint::context::Context;
+use crate::tools::lint::edit::without_part;
 
 pub(super) static LINT: Lint = Lint {
     code: &Code {
@@ -30,7 +31,11 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
                 "it never holds".to_owned()
             };
             let message = format!("`{words}` has no effect in `{}`: {why}", place.name);
-            found.push(Diagnostic::new(LINT.code, idle.site, message).help("take it out"));
+            let problem = Diagnostic::new(LINT.code, idle.site, message).help("take it out");
+            found.push(match without_part(context.checked, idle.site, idle.holds) {
+                Some(edit) => problem.fix(edit.span, edit.text),
+                None => problem,
+            });
         }
     }
 }

@@ -13,6 +13,7 @@ mod deprecated_model;
 mod duplicate_keyword;
 mod edit;
 mod first_turn_test;
+pub mod fix;
 mod idle_part;
 mod idle_rule;
 mod impossible_condition;
@@ -44,7 +45,7 @@ use crate::lang::diagnostic::{Code, Diagnostic, any_error, codes};
 use crate::lang::plan;
 
 pub use context::{Context, Proofs, ReadRequest};
-pub use report::{Format, render};
+pub use report::{Format, render, witness_json};
 
 /// A lint.
 #[derive(Debug)]

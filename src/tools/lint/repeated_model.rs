@@ -5,6 +5,7 @@ use crate::lang::diagnostic::{Code, Diagnostic, Severity};
 use crate::lang::ir::{Outcome, Target};
 use crate::tools::lint::Lint;
 use crate::tools::lint::context::Context;
+use crate::tools::lint::edit::without_element;
 
 pub(super) static LINT: Lint = Lint {
     code: &Code {
@@ -40,7 +41,11 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
                     "every member of the pool".to_owned()
                 };
                 let problem = Diagnostic::new(LINT.code, *span, format!("{what} stands in this chain already"));
-                found.push(problem.related(earlier[0].1, "here").help("take it out"));
+                let problem = problem.related(earlier[0].1, "here").help("take it out");
+                found.push(match without_element(context.checked.sources.get(span.source), *span) {
+                    Some(edit) => problem.fix(edit.span, edit.text),
+                    None => problem,
+                });
             }
             seen.extend(models.into_iter().map(|model| (model, *span)));
         }

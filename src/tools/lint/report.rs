@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::lang::diagnostic::{Diagnostic, Edit, Severity, render as words};
+use crate::lang::diagnostic::{Code, Diagnostic, Edit, Severity, Witness, render as words, secret};
 use crate::lang::ir::load::PRELUDE_NAME;
 use crate::lang::source::{Sources, Span};
 
@@ -21,9 +21,9 @@ pub enum Format {
     Junit,
 }
 
-/// Problems of some programs, in a form.
+/// Problems of some programs, in a form. What looks like a secret is in none of them.
 pub fn render(programs: &[(&Sources, &[Diagnostic])], format: Format, colour: bool) -> String {
-    match format {
+    let text = match format {
         Format::Human => human(programs, colour),
         Format::Json => {
             let all: Vec<Value> =
@@ -35,7 +35,8 @@ pub fn render(programs: &[(&Sources, &[Diagnostic])], format: Format, colour: bo
         Format::Github => {
             programs.iter().flat_map(|(sources, found)| found.iter().map(|one| github(sources, one))).collect()
         }
-    }
+    };
+    secret::hide(&text).into_owned()
 }
 
 fn human(programs: &[(&Sources, &[Diagnostic])], colour: bool) -> String {
@@ -67,16 +68,19 @@ fn json_of(sources: &Sources, one: &Diagnostic) -> Value {
         })
         .collect();
     let fix: Vec<Value> = one.fix.iter().map(|edit| edit_json(sources, edit)).collect();
-    let witnesses = one.witnesses.iter().map(|witness| {
-        let request: Value = serde_json::from_str(&witness.request).unwrap_or(Value::Null);
-        json!({"given": witness.given, "request": request, "what_if": witness.what_if, "shows": witness.shows})
-    });
+    let witnesses = one.witnesses.iter().map(witness_json);
     json!({
         "code": one.code.id, "name": one.code.name, "severity": one.severity.word(), "message": one.message, "help": one.help,
         "file": source.name, "line": start.line, "column": start.column, "end_line": end.line, "end_column": end.column,
         "related": related, "witnesses": witnesses.collect::<Vec<_>>(),
         "fix": if fix.is_empty() { Value::Null } else { Value::from(fix) },
     })
+}
+
+/// A witness as JSON: its request is one that `router explain` takes.
+pub fn witness_json(witness: &Witness) -> Value {
+    let request: Value = serde_json::from_str(&witness.request).unwrap_or(Value::Null);
+    json!({"given": witness.given, "request": request, "what_if": witness.what_if, "shows": witness.shows})
 }
 
 fn edit_json(sources: &Sources, edit: &Edit) -> Value {
@@ -90,23 +94,37 @@ fn edit_json(sources: &Sources, edit: &Edit) -> Value {
 
 /// Source: the OASIS standard "Static Analysis Results Interchange Format", version 2.1.0.
 fn sarif(programs: &[(&Sources, &[Diagnostic])]) -> String {
-    let rule = |code: &&crate::lang::diagnostic::Code| {
-        let level = json!({"level": code.severity.word()});
-        json!({"id": code.id, "name": code.name, "shortDescription": {"text": code.doc}, "defaultConfiguration": level})
+    let codes = super::all_codes();
+    let rule = |code: &&Code| {
+        json!({
+            "id": code.id, "name": code.name, "shortDescription": {"text": code.doc},
+            "help": {"text": super::explain(code.id).unwrap_or_default()},
+            "defaultConfiguration": {"level": code.severity.word()},
+        })
     };
-    let rules: Vec<Value> = super::all_codes().iter().map(rule).collect();
+    let rules: Vec<Value> = codes.iter().map(rule).collect();
     let mut results = Vec::new();
     for (sources, found) in programs {
         for one in *found {
-            let help = one.help.as_ref().map_or_else(String::new, |help| format!(" ({help})"));
             let related = one.related.iter().map(|related| {
                 json!({"physicalLocation": sarif_place(sources, related.span), "message": {"text": related.message}})
             });
-            results.push(json!({
-                "ruleId": one.code.id, "level": one.severity.word(), "message": {"text": format!("{}{help}", one.message)},
+            let mut result = json!({
+                "ruleId": one.code.id, "ruleIndex": codes.iter().position(|code| code.id == one.code.id),
+                "level": one.severity.word(), "message": {"text": with_help(one)},
                 "locations": [{"physicalLocation": sarif_place(sources, one.span)}],
                 "relatedLocations": related.collect::<Vec<_>>(),
-            }));
+            });
+            if !one.fix.is_empty() {
+                result["fixes"] = json!([{
+                    "description": {"text": one.help.as_deref().unwrap_or("mend it")},
+                    "artifactChanges": one.fix.iter().map(|edit| sarif_change(sources, edit)).collect::<Vec<_>>(),
+                }]);
+            }
+            if !one.witnesses.is_empty() {
+                result["properties"] = json!({"witnesses": one.witnesses.iter().map(witness_json).collect::<Vec<_>>()});
+            }
+            results.push(result);
         }
     }
     let driver = json!({"name": "router lint", "version": env!("CARGO_PKG_VERSION"), "rules": rules});
@@ -118,12 +136,46 @@ fn sarif(programs: &[(&Sources, &[Diagnostic])]) -> String {
 }
 
 fn sarif_place(sources: &Sources, span: Span) -> Value {
+    json!({"artifactLocation": {"uri": uri(&sources.get(span.source).name)}, "region": sarif_region(sources, span)})
+}
+
+fn sarif_region(sources: &Sources, span: Span) -> Value {
     let source = sources.get(span.source);
     let (start, end) = (source.position(span.start as usize), source.position(span.end as usize));
+    json!({"startLine": start.line, "startColumn": start.column, "endLine": end.line, "endColumn": end.column})
+}
+
+fn sarif_change(sources: &Sources, edit: &Edit) -> Value {
+    let replacement =
+        json!({"deletedRegion": sarif_region(sources, edit.span), "insertedContent": {"text": edit.text}});
     json!({
-        "artifactLocation": {"uri": source.name.replace('\\', "/")},
-        "region": {"startLine": start.line, "startColumn": start.column, "endLine": end.line, "endColumn": end.column},
+        "artifactLocation": {"uri": uri(&sources.get(edit.span.source).name)}, "replacements": [replacement],
     })
+}
+
+/// A file's name as a URI (RFC 3986), relative where the name is.
+fn uri(name: &str) -> String {
+    let mut made = String::from(if name.starts_with('/') { "file://" } else { "" });
+    for byte in name.bytes() {
+        match byte {
+            b'\\' => made.push('/'),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => made.push(char::from(byte)),
+            other => made.push_str(&format!("%{other:02X}")),
+        }
+    }
+    made
+}
+
+/// What is wrong, a request that shows it, and what to do, in one line.
+fn with_help(one: &Diagnostic) -> String {
+    let mut text = one.message.clone();
+    if let Some(witness) = one.witnesses.first() {
+        text.push_str(&format!("; {}: {}", witness.given, witness.shows));
+    }
+    if let Some(help) = &one.help {
+        text.push_str(&format!(" ({help})"));
+    }
+    text
 }
 
 /// One test case a file, failed by each of its problems.
@@ -139,7 +191,7 @@ fn junit(programs: &[(&Sources, &[Diagnostic])]) -> String {
             cases.push_str(&format!("    <testcase classname=\"router lint\" name=\"{name}\">\n"));
             for one in own {
                 let at = sources.position(one.span);
-                let (kind, message) = (format!("{} {}", one.code.id, one.severity.word()), escaped(&one.message));
+                let (kind, message) = (format!("{} {}", one.code.id, one.severity.word()), escaped(&with_help(one)));
                 let (line, column) = (at.line, at.column);
                 let open = format!("<failure type=\"{kind}\" message=\"{message}\">");
                 cases.push_str(&format!("      {open}{name}:{line}:{column}: {message}</failure>\n"));
@@ -174,15 +226,15 @@ fn file(sources: &Sources, span: Span) -> &str {
 
 fn github(sources: &Sources, one: &Diagnostic) -> String {
     let at = sources.position(one.span);
-    let escaped = |text: &str| text.replace('%', "%25").replace('\n', "%0A");
-    let help = one.help.as_ref().map_or_else(String::new, |help| format!(" ({help})"));
+    let escaped = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    let property = |text: &str| escaped(text).replace(':', "%3A").replace(',', "%2C");
     format!(
         "::{} file={},line={},col={},title={}::{}\n",
         one.severity.word(),
-        file(sources, one.span),
+        property(file(sources, one.span)),
         at.line,
         at.column,
         one.code.id,
-        escaped(&format!("{}{help}", one.message)),
+        escaped(&with_help(one)),
     )
 }
