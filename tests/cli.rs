@@ -156,16 +156,31 @@ fn fmt_writes_one_layout_and_never_half_a_file() {
 }
 
 #[test]
-fn test_shows_a_failing_one_as_explain_would() {
+fn test_shows_a_failing_one_as_explain_would_and_what_is_not_reached() {
     let folder = Folder::new();
     folder.file("request.json", "{\"model\":\"x\",\"messages\":[{\"role\":\"user\",\"content\":\"from a file\"}]}");
-    folder.file("a.route", "rule r { when prompt contains \"file\" route \"gpt-5\" }\nrule never { when stream route \"gpt-5\" }\ndefault { route \"gpt-5-mini\" }\ntest \"good\" { given request \"request.json\" expect rule r }\ntest \"bad\" { given prompt \"x\", time 03:00 expect rule r }\n");
-    let ended = run(&folder.0, &["test", "a.route"]);
-    assert_eq!((ended.err.as_str(), ended.code), ("", 1));
-    assert!(ended.out.starts_with("FAILED  bad (a.route:5:6)\n  a.route:5:43: expect rule r\n    but `default` decided\n  | the request goes to gpt-5-mini (openai)\n"), "{}", ended.out);
-    assert!(ended.out.ends_with("a.route: no test is decided by never\n1 passed, 1 failed\n"), "{}", ended.out);
-    let verbose = run(Path::new(ROOT), &["test", "rules", "examples"]);
-    assert_eq!(verbose.code, 0, "{}", verbose.out);
+    folder.file(
+        "a.route",
+        "let long = tokens > 9k\nrule r { when prompt contains \"file\" route \"gpt-5\" }\nrule never { when stream or long route \"gpt-5\" }\ndefault { route \"gpt-5-mini\" }\ntest \"good\" { given request \"request.json\" expect rule r }\ntest \"bad\" { given prompt \"x\", time 03:00 expect rule r expect route \"gpt-5\" }\ntest \"too late\" { given prompt \"a file\", stream true expect rule never }\ntest \"no such file\" { given request \"none.json\" expect rule r }\n",
+    );
+    folder.file("b.route", "default { route \"gpt-55\" tag 5 }\n");
+    for format in ["human", "json", "junit"] {
+        let ended = run(&folder.0, &["test", "--format", format, "a.route", "b.route"]);
+        assert_eq!((ended.err.as_str(), ended.code), ("", 1));
+        insta::assert_snapshot!(format!("test_as_{format}"), ended.out);
+    }
+    folder.file("c.route", "rule r { when stream route \"gpt-5\" }\ndefault { route \"gpt-5-mini\" }\ntest \"streams\" { given stream true expect rule r }\n");
+    check(
+        &folder.0,
+        &["test", "-v", "--coverage-min", "75%", "c.route"],
+        "ok      streams\nc.route:2:1: no test is decided by `default`, such as one with `given prompt \"Hello\"`\nc.route:1:15: in `r`, no test saw it fail: `stream`\n1 passed, 0 failed\nreached: 1 of 2 rules, 1 of 2 outcomes of conditions (50%)\n",
+        "configuration: the built-in one\ntests reach 50% of the rules and conditions, less than 75%\n",
+        1,
+    );
+    assert_eq!(run(&folder.0, &["test", "--coverage-min", "50", "c.route"]).code, 0);
+    assert_eq!(run(&folder.0, &["test", "--coverage-min", "101", "c.route"]).code, 2);
+    let shipped = run(Path::new(ROOT), &["test", "rules", "examples"]);
+    assert_eq!(shipped.code, 0, "{}", shipped.out);
 }
 
 #[test]

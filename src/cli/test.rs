@@ -1,22 +1,35 @@
 //! `router test`.
 
-use std::collections::BTreeSet;
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::cli::{Ended, Out, Shared};
 use crate::config::{Environment, find, rules};
 use crate::features::tokens::Counter;
-use crate::lang::diagnostic::render;
-use crate::lang::plan::Plan;
-use crate::tools::explain::Explanation;
-use crate::tools::test::{self, Outcome};
+use crate::tools::test::{self, Tested};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// Rule files, and folders of them; what serves when there is none.
     paths: Vec<PathBuf>,
+    /// The form of the report.
+    #[arg(long, value_enum, default_value = "human")]
+    format: Format,
+    /// Fail when tests reach a smaller share of the rules and of the ways that conditions can come out.
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    coverage_min: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Human,
+    Json,
+    Junit,
+}
+
+fn percent(text: &str) -> Result<usize, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).parse();
+    number.ok().filter(|n| *n <= 100).ok_or_else(|| "a number from 0 to 100".to_owned())
 }
 
 pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environment, out: &Out) -> Ended {
@@ -29,87 +42,28 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
         programs.push(shared.rule_files(&configuration)?);
     }
     let counter = Counter::default();
-    let (mut passed, mut failed) = (0usize, 0usize);
+    let mut tested = Vec::with_capacity(programs.len());
     for files in &programs {
         let (roots, reader) = rules::roots(files)?;
         let name = roots.first().map_or_else(String::new, |root| root.name.clone());
         let (plan, sources, problems) = crate::lang::compile(roots, &reader, &configuration.catalogue);
-        let Some(plan) = plan else {
-            out.complain(&render::human(&sources, &problems, false));
-            failed += 1;
-            continue;
-        };
-        let (good, bad) = program(&plan, &name, &reader.0, &counter, shared.verbose, out);
-        passed += good;
-        failed += bad;
+        let ran = plan.ok_or(problems).map(|plan| {
+            let ran = test::run_all(&plan, &counter, &|path| rules::request_file(&reader, path));
+            (plan, ran)
+        });
+        tested.push(Tested { name, sources, ran });
     }
-    out.print(&format!("{passed} passed, {failed} failed\n"));
-    Ok(ExitCode::from(u8::from(failed > 0)))
-}
-
-/// Runs the tests of one program; how many passed, and how many did not.
-fn program(plan: &Plan, name: &str, folder: &Path, counter: &Counter, verbose: bool, out: &Out) -> (usize, usize) {
-    let read = |path: &str| {
-        let mut bytes = Vec::new();
-        let file = std::fs::File::open(folder.join(path)).map_err(|error| error.to_string())?;
-        std::io::Read::read_to_end(&mut std::io::Read::take(file, crate::tools::request::BYTES_MAX), &mut bytes)
-            .map_err(|error| error.to_string())?;
-        Ok(bytes)
+    let format = match arguments.format {
+        Format::Human => test::Format::Human,
+        Format::Json => test::Format::Json,
+        Format::Junit => test::Format::Junit,
     };
-    let (mut passed, mut failed) = (0, 0);
-    let mut decided: BTreeSet<String> = BTreeSet::new();
-    for index in 0..plan.program.tests.len() {
-        let outcome = test::run(plan, index, counter, &read);
-        if let Some((decision, _)) = &outcome.decided {
-            decided.insert(test::decided_name(plan, decision));
-        }
-        if outcome.passed() {
-            passed += 1;
-        } else {
-            failed += 1;
-        }
-        let words = words(plan, &outcome, verbose);
-        out.print(&words);
+    out.print(&test::render(&tested, format, shared.verbose));
+    let failed = tested.iter().any(|one| one.counts().1 > 0);
+    let reached = test::percent(&tested);
+    let too_little = arguments.coverage_min.filter(|least| reached < *least);
+    if let Some(least) = too_little {
+        out.complain(&format!("tests reach {reached}% of the rules and conditions, less than {least}%\n"));
     }
-    let untested: Vec<&str> =
-        plan.program.rules.iter().map(|rule| rule.name.as_str()).filter(|rule| !decided.contains(*rule)).collect();
-    if !untested.is_empty() {
-        out.print(&format!("{name}: no test is decided by {}\n", untested.join(", ")));
-    }
-    (passed, failed)
-}
-
-/// A test in words: nothing of one that passed, unless asked for.
-fn words(plan: &Plan, outcome: &Outcome, verbose: bool) -> String {
-    let test = &plan.program.tests[outcome.index];
-    let sources = &plan.program.sources;
-    let place = |span| {
-        let at = sources.position(span);
-        format!("{}:{}:{}", sources.get(span.source).name, at.line, at.column)
-    };
-    let mut text = String::new();
-    if outcome.passed() {
-        if verbose {
-            let _ = writeln!(text, "ok      {}", test.name);
-        }
-    } else {
-        let _ = writeln!(text, "FAILED  {} ({})", test.name, place(test.span));
-    }
-    if let Some(why) = &outcome.broken {
-        let _ = writeln!(text, "  {why}");
-    }
-    for failure in &outcome.failures {
-        let words = sources.slice(failure.span).split_whitespace().collect::<Vec<_>>().join(" ");
-        let _ = writeln!(text, "  {}: {words}\n    but {}", place(failure.span), failure.found);
-    }
-    if let (false, Some((decision, trace))) = (outcome.passed(), &outcome.decided) {
-        let explanation = Explanation { request: "the request", plan, decision, trace, cost: None, microseconds: None };
-        for line in explanation.human(false).lines() {
-            let _ = writeln!(text, "  | {line}");
-        }
-    }
-    for note in &outcome.notes {
-        let _ = writeln!(text, "note    {}: {note}", test.name);
-    }
-    text
+    Ok(ExitCode::from(u8::from(failed || too_little.is_some())))
 }

@@ -11,3 +11,21 @@ pub mod request;
 pub mod schema;
 pub mod test;
 pub mod witness;
+
+/// A text as XML holds it, between tags and in attributes.
+pub(crate) fn xml(text: &str) -> String {
+    let mut made = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '<' => made.push_str("&lt;"),
+            '>' => made.push_str("&gt;"),
+            '&' => made.push_str("&amp;"),
+            '"' => made.push_str("&quot;"),
+            '\n' => made.push_str("&#10;"),
+            // XML has no place for these, not even as numbers.
+            c if c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}') => made.push(' '),
+            c => made.push(c),
+        }
+    }
+    made
+}

@@ -9,10 +9,12 @@ pub mod read;
 mod state;
 pub mod trace;
 
+use crate::lang::catalogue::ModelId;
 use crate::lang::eval::decision::{Decided, Decision};
 use crate::lang::eval::state::State;
 use crate::lang::eval::trace::Trace;
 use crate::lang::input::Input;
+use crate::lang::ir::Test;
 use crate::lang::plan::Plan;
 
 pub use effective::{Effective, InEffect};
@@ -65,7 +67,14 @@ pub fn holds(plan: &Plan, input: &Input<'_>, condition: &crate::lang::ir::Condit
     State::new(plan, input).resolve(condition)
 }
 
+/// Which of some tests hold, for an attempt on a model where they ask about the target.
+pub fn hold_each(plan: &Plan, input: &Input<'_>, target: Option<ModelId>, tests: &[&Test]) -> Vec<bool> {
+    let mut state = State::new(plan, input);
+    state.on_target(target);
+    tests.iter().map(|test| state.resolve_test(test)).collect()
+}
+
 /// What a request is expected to cost on a model, in nano-dollars; none where its price is not known.
-pub fn cost(plan: &Plan, input: &Input<'_>, model: crate::lang::catalogue::ModelId) -> Option<i64> {
+pub fn cost(plan: &Plan, input: &Input<'_>, model: ModelId) -> Option<i64> {
     read::Reading { program: &plan.program, input, target: None }.cost(model)
 }

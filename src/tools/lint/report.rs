@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::lang::diagnostic::{Code, Diagnostic, Edit, Severity, Witness, render as words, secret};
 use crate::lang::ir::load::PRELUDE_NAME;
 use crate::lang::source::{Sources, Span};
+use crate::tools::xml;
 
 /// A form of report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,13 +186,13 @@ fn junit(programs: &[(&Sources, &[Diagnostic])]) -> String {
         let own_files = |(_, source): &(usize, &crate::lang::source::Source)| source.name != PRELUDE_NAME;
         for (index, source) in sources.0.iter().enumerate().filter(own_files) {
             let own: Vec<&Diagnostic> = found.iter().filter(|one| one.span.source.0 as usize == index).collect();
-            let name = escaped(&source.name);
+            let name = xml(&source.name);
             n += 1;
             failed += usize::from(!own.is_empty());
             cases.push_str(&format!("    <testcase classname=\"router lint\" name=\"{name}\">\n"));
             for one in own {
                 let at = sources.position(one.span);
-                let (kind, message) = (format!("{} {}", one.code.id, one.severity.word()), escaped(&with_help(one)));
+                let (kind, message) = (format!("{} {}", one.code.id, one.severity.word()), xml(&with_help(one)));
                 let (line, column) = (at.line, at.column);
                 let open = format!("<failure type=\"{kind}\" message=\"{message}\">");
                 cases.push_str(&format!("      {open}{name}:{line}:{column}: {message}</failure>\n"));
@@ -202,22 +203,6 @@ fn junit(programs: &[(&Sources, &[Diagnostic])]) -> String {
     let head = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n";
     let suite = format!("  <testsuite name=\"router lint\" tests=\"{n}\" failures=\"{failed}\">\n");
     format!("{head}{suite}{cases}  </testsuite>\n</testsuites>\n")
-}
-
-/// A text as XML holds it.
-fn escaped(text: &str) -> String {
-    let mut made = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '<' => made.push_str("&lt;"),
-            '>' => made.push_str("&gt;"),
-            '&' => made.push_str("&amp;"),
-            '"' => made.push_str("&quot;"),
-            c if c.is_control() => made.push(' '),
-            c => made.push(c),
-        }
-    }
-    made
 }
 
 fn file(sources: &Sources, span: Span) -> &str {

@@ -1,5 +1,10 @@
 //! Running `test` items: each by itself, through the same decision as everything else.
 
+mod coverage;
+mod report;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use crate::features::tokens::Counter;
 use crate::lang::eval::decision::{Action, Decided, Decision};
 use crate::lang::eval::{self, trace::Trace};
@@ -11,6 +16,9 @@ use crate::lang::source::Span;
 use crate::tools::given::{With, give_facts, minimal_body};
 use crate::tools::request::{self, Recorded};
 use crate::wire::Shape;
+
+pub use coverage::Coverage;
+pub use report::{Format, Tested, percent, render};
 
 /// The model that a minimal request asks for.
 const MODEL: &str = "claude-sonnet-4-5";
@@ -30,6 +38,8 @@ pub struct Outcome {
     pub decided: Option<(Decision, Trace)>,
     /// Fields that were not given, and whose other values would change the outcome.
     pub notes: Vec<String>,
+    /// How each condition of the program came out, where the test saw it.
+    seen: Vec<Option<bool>>,
 }
 
 impl Outcome {
@@ -46,6 +56,8 @@ pub struct Failure {
     pub span: Span,
     /// What came instead.
     pub found: String,
+    /// Why the rule that was expected did not decide.
+    pub why: Option<String>,
 }
 
 /// What a test gives, ready for deciding.
@@ -79,10 +91,61 @@ pub fn decide(
     decided.map_err(|error| error.0)
 }
 
-/// Runs one test. `read` gives the text of a request file beside the rule file.
-pub fn run(plan: &Plan, index: usize, counter: &Counter, read: &dyn Fn(&str) -> Result<Vec<u8>, String>) -> Outcome {
+/// Reads a request file that a test names, beside the rule file.
+pub type Files<'a> = &'a (dyn Fn(&str) -> Result<Vec<u8>, String> + Sync);
+
+/// What became of the tests of a program.
+#[derive(Debug)]
+pub struct Ran {
+    /// In the order in which they stand.
+    pub outcomes: Vec<Outcome>,
+    /// What of the program they reach.
+    pub coverage: Coverage,
+}
+
+/// Runs all tests of a program, as many at a time as there are processors.
+pub fn run_all(plan: &Plan, counter: &Counter, read: Files<'_>) -> Ran {
+    let conditions = coverage::conditions(&plan.program);
+    let n = plan.program.tests.len();
+    let (next, workers) = (AtomicUsize::new(0), std::thread::available_parallelism().map_or(1, usize::from));
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= n {
+                return done;
+            }
+            done.push(run_seen(plan, index, counter, read, &conditions));
+        }
+    };
+    let mut outcomes: Vec<Outcome> = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..workers.min(n)).map(|_| scope.spawn(work)).collect();
+        let mut done = work();
+        for other in others {
+            done.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        done
+    });
+    outcomes.sort_by_key(|outcome| outcome.index);
+    let coverage = Coverage::of(plan, &conditions, &outcomes, counter);
+    Ran { outcomes, coverage }
+}
+
+/// Runs one test.
+pub fn run(plan: &Plan, index: usize, counter: &Counter, read: Files<'_>) -> Outcome {
+    run_seen(plan, index, counter, read, &[])
+}
+
+fn run_seen(
+    plan: &Plan,
+    index: usize,
+    counter: &Counter,
+    read: Files<'_>,
+    conditions: &[coverage::Condition<'_>],
+) -> Outcome {
     let test = &plan.program.tests[index];
-    let mut outcome = Outcome { index, failures: Vec::new(), broken: None, decided: None, notes: Vec::new() };
+    let mut outcome =
+        Outcome { index, failures: Vec::new(), broken: None, decided: None, notes: Vec::new(), seen: Vec::new() };
     let prepared = match prepare(plan, test, read) {
         Ok(prepared) => prepared,
         Err(why) => {
@@ -97,9 +160,10 @@ pub fn run(plan: &Plan, index: usize, counter: &Counter, read: &dyn Fn(&str) -> 
         let (decision, trace) = eval::explain(plan, &input, false);
         for (expect, span) in &test.expects {
             if let Some(found) = unmet(plan, &input, &decision, expect) {
-                outcome.failures.push(Failure { span: *span, found });
+                outcome.failures.push(Failure { span: *span, found, why: why_not(plan, &input, &decision, expect) });
             }
         }
+        outcome.seen = coverage::seen(plan, &input, &decision, conditions);
         outcome.notes = notes(plan, test, &with, facts, &decision);
         outcome.decided = Some((decision, trace));
     });
@@ -168,6 +232,21 @@ fn unmet(plan: &Plan, input: &Input<'_>, decision: &Decision, expect: &Expect) -
         }
         Expect::Condition(condition) => (!eval::holds(plan, input, condition)).then(|| "it does not hold".to_owned()),
     }
+}
+
+/// Why a rule that was expected did not decide.
+fn why_not(plan: &Plan, input: &Input<'_>, decision: &Decision, expect: &Expect) -> Option<String> {
+    let Expect::Rule(name) = expect else { return None };
+    let index = plan.program.rules.iter().position(|rule| rule.name == *name)?;
+    let (_, trace) = eval::explain(plan, input, true);
+    let rule = trace.rules.iter().find(|rule| rule.index == index)?;
+    if rule.matched {
+        return Some(format!("its condition holds, and `{}` stands before it", decided_name(plan, decision)));
+    }
+    let because = rule.because.iter().find(|because| !because.held)?;
+    let words = plan.program.sources.slice(because.span).split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = if because.outer_not { format!("not {words}") } else { words };
+    Some(format!("`{words}` fails: {}", because.value))
 }
 
 fn unset(decision: &Decision, setting: &Setting) -> Option<String> {
