@@ -28,6 +28,9 @@ pub mod config;
 pub mod state;
 
 #[cfg(feature = "proxy")]
+pub mod traffic;
+
+#[cfg(feature = "proxy")]
 pub mod cli;
 
 #[cfg(feature = "proxy")]

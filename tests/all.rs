@@ -15,4 +15,5 @@ mod lint;
 mod property;
 mod proxy;
 mod support;
+mod traffic;
 mod wire;

@@ -25,8 +25,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("tools", &["lang", "features", "wire"]),
     ("config", &["lang", "tools"]),
     ("state", &["lang"]),
-    ("proxy", &["lang", "wire", "features", "tools", "config", "state"]),
-    ("cli", &["lang", "wire", "features", "tools", "config", "state", "proxy"]),
+    ("traffic", &["lang", "wire", "features", "tools", "state"]),
+    ("proxy", &["lang", "wire", "features", "tools", "config", "state", "traffic"]),
+    ("cli", &["lang", "wire", "features", "tools", "config", "state", "traffic", "proxy"]),
 ];
 
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {

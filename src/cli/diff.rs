@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::cli::{Ended, Failed, Out, Shared};
+use crate::cli::{Ended, Failed, Out, Shared, replay};
 use crate::config::{Configuration, Environment, find, rules};
 use crate::features::tokens::Counter;
 use crate::lang::diagnostic::{Diagnostic, render, secret};
 use crate::lang::plan::Plan;
 use crate::tools::diff;
+use crate::traffic::compare::Comparison;
+use crate::traffic::report::Form;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -16,6 +18,9 @@ pub(super) struct Arguments {
     old: PathBuf,
     /// The rules as they are.
     new: PathBuf,
+    /// Recorded traffic, or a folder of request files: say which requests go elsewhere, and what that costs.
+    #[arg(long, value_name = "LOG")]
+    traffic: Vec<PathBuf>,
     /// The form of the report.
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
@@ -32,14 +37,30 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
     let configuration = shared.configuration(environment, out)?;
     let old = plan(&arguments.old, &configuration, out)?;
     let new = plan(&arguments.new, &configuration, out)?;
-    let found = diff::compare(&old, &new, &Counter::default());
+    let counter = Counter::default();
+    let found = diff::compare(&old, &new, &counter);
+    let mut traffic = Comparison::new(&old, &new, &counter, configuration.timezone.as_deref());
+    let unreadable = replay::read(&arguments.traffic, &configuration, |incoming| traffic.take(incoming))?;
+    traffic.unreadable.splice(0..0, unreadable);
+    let is_asked = !arguments.traffic.is_empty();
     let text = match arguments.format {
+        Format::Human if is_asked => format!("{}\nTraffic\n{}", found.human(out.colour), traffic.text(Form::Human)),
+        Format::Markdown if is_asked => {
+            format!("{}\n### Traffic\n\n{}", found.markdown(), traffic.text(Form::Markdown))
+        }
         Format::Human => found.human(out.colour),
-        Format::Json => format!("{:#}\n", found.json()),
         Format::Markdown => found.markdown(),
+        Format::Json => {
+            let mut value = found.json();
+            if is_asked {
+                value["traffic"] = traffic.json();
+            }
+            format!("{value:#}\n")
+        }
     };
     out.print(&secret::hide(&text));
-    Ok(ExitCode::from(u8::from(!found.is_empty())))
+    replay::told(&traffic.unreadable, out);
+    Ok(ExitCode::from(u8::from(!found.is_empty() || traffic.changed() > 0 || !traffic.unreadable.is_empty())))
 }
 
 /// The plan of a rule set that is named.

@@ -7,6 +7,7 @@ mod files;
 mod fmt;
 mod lint;
 mod reference;
+mod replay;
 mod start;
 mod test;
 
@@ -76,6 +77,8 @@ enum Command {
     Test(test::Arguments),
     /// Say how two rule sets decide differently, each difference with a request that shows it.
     Diff(diff::Arguments),
+    /// Route recorded traffic through the rules: who would get what, at what cost, beside what happened.
+    Replay(replay::Arguments),
     /// Serve.
     Start(start::Arguments),
     /// Show the configuration as it is understood, secrets hidden.
@@ -122,6 +125,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Fmt(arguments) => fmt::run(arguments, shared, &environment, &out),
         Command::Test(arguments) => test::run(arguments, shared, &environment, &out),
         Command::Diff(arguments) => diff::run(arguments, shared, &environment, &out),
+        Command::Replay(arguments) => replay::run(arguments, shared, &environment, &out),
         Command::Start(arguments) => start::run(arguments, shared, &environment, &out),
         Command::Config(arguments) => config::run(arguments, shared, &environment, &out),
         Command::Reference(arguments) => reference::run(arguments, &out),

@@ -10,6 +10,7 @@ use crate::cli::{Ended, Failed, Out, Shared};
 use crate::config::{Configuration, Environment, find, rules};
 use crate::lang::diagnostic::{Diagnostic, render};
 use crate::lang::ir::Setting;
+use crate::proxy::recording::Recording;
 use crate::proxy::{Active, App, reload, serve};
 use crate::state::clock::Clock;
 
@@ -49,7 +50,9 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
     }
     let clock = Clock::of_system(configuration.timezone.as_deref());
     let banner = banner(&active, arguments.dry_run, &warnings);
-    let app = App::new(active, clock)?;
+    let record = active.configuration.record.as_ref().filter(|_| !active.dry_run);
+    let recording = record.map(Recording::open).transpose().map_err(Failed)?;
+    let app = App::new(active, recording, clock)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let again = (arguments.clone(), shared.clone(), environment.clone());
     runtime.block_on(async move {

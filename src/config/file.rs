@@ -35,6 +35,24 @@ pub struct File {
     pub timezone: Option<String>,
     /// Which provider is first where a plain name stands for several.
     pub provider_order: Option<Vec<String>>,
+    /// Whether traffic is recorded, for `router replay` and `router diff --traffic`.
+    pub record: Option<RecordEntry>,
+}
+
+/// How traffic is recorded.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RecordEntry {
+    /// It is.
+    pub enabled: Option<bool>,
+    /// The file that lines are added to.
+    pub path: Option<String>,
+    /// Whole bodies are kept; without them no text of a request is.
+    pub bodies: Option<bool>,
+    /// The largest file, in bytes; one that is full is set aside.
+    pub max_size: Option<u64>,
+    /// How many files that are full are kept.
+    pub max_files: Option<u32>,
 }
 
 /// Where the router listens.

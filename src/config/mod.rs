@@ -85,6 +85,33 @@ pub struct Configuration {
     pub rules: Vec<PathBuf>,
     /// The time zone of `time`, `weekday`, `date` and budgets; none is the system's.
     pub timezone: Option<String>,
+    /// How traffic is recorded; none where it is not.
+    pub record: Option<Record>,
+}
+
+/// How traffic is recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The file that lines are added to.
+    pub path: PathBuf,
+    /// Whole bodies are kept; without them no text of a request is.
+    pub bodies: bool,
+    /// The largest file, in bytes; one that is full is set aside.
+    pub max_size: u64,
+    /// How many files that are full are kept.
+    pub max_files: u32,
+}
+
+impl Record {
+    fn of(entry: &file::RecordEntry, folder: &std::path::Path) -> Option<Self> {
+        // Whoever writes the section wants it, unless they say that they do not.
+        entry.enabled.unwrap_or(true).then(|| Self {
+            path: folder.join(entry.path.as_deref().unwrap_or("traffic.jsonl")),
+            bodies: entry.bodies.unwrap_or(true),
+            max_size: entry.max_size.unwrap_or(256 << 20),
+            max_files: entry.max_files.unwrap_or(4),
+        })
+    }
 }
 
 /// What is wrong with a configuration.
@@ -138,6 +165,7 @@ impl Configuration {
             providers,
             catalogue: Arc::new(catalogue),
             rules,
+            record: file.record.as_ref().and_then(|entry| Record::of(entry, &folder)),
             timezone: file.timezone,
         })
     }

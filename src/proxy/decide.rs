@@ -8,8 +8,7 @@ use crate::features::{Call as FeatureCall, Request};
 use crate::lang::catalogue::ModelId;
 use crate::lang::eval::decision::{Attempt, Decision};
 use crate::lang::eval::{self, Effective};
-use crate::lang::input::{Facts, Feature, Features, Input, ModelFacts};
-use crate::lang::ir::Sticky;
+use crate::lang::input::{Facts, Feature, Features, Input};
 use crate::lang::plan::Plan;
 use crate::proxy::call::Call;
 use crate::proxy::failure::Failure;
@@ -149,42 +148,10 @@ fn longest_answer(
 
 /// The moment.
 fn facts(app: &App, active: &Active, caller: Caller<'_>) -> Facts {
-    let plan = &active.plan;
-    let now = app.clock.now();
-    let elapsed = app.clock.instant();
-    let known = caller.session.map(|session| app.sessions.known(session, elapsed)).unwrap_or_default();
-    let catalogue = &plan.program.catalogue;
-    let seen = app.health.facts(&active.names, elapsed);
-    let models = seen.into_iter().zip(&active.names).zip(&active.not_ready).map(|((seen, name), not_ready)| {
-        let cached = known.cached.iter().find(|(model, _)| model == name).map_or(0, |(_, tokens)| *tokens);
-        ModelFacts { cached_tokens: cached, no_key: not_ready.clone(), ..seen }
-    });
-    let sticky = plan.program.pools.iter().map(|pool| {
-        let id = sticky_id(pool.sticky?, caller)?;
-        let model = app.sessions.kept(&pool.name, id)?;
-        let place = pool.members.iter().find(|member| catalogue.card(member.model).full_name() == model)?;
-        Some(place.model.0)
-    });
-    Facts {
-        minute: now.minute,
-        weekday: now.weekday,
-        day: now.day,
-        bucket: None,
-        session_model: known.model.clone(),
-        spent: app.ledger.spent(&plan.program.budgets, caller, &app.clock.zoned()),
-        models: models.collect(),
-        turns: plan.program.pools.iter().map(|pool| app.sessions.turn(&pool.name)).collect(),
-        sticky: sticky.collect(),
-        spread: app.spread.fetch_add(0x9E37_79B9, Ordering::Relaxed),
-        ..Facts::default()
+    let mut facts = app.state.facts(&active.plan, &active.names, caller, &app.clock);
+    for (model, not_ready) in facts.models.iter_mut().zip(&active.not_ready) {
+        model.no_key.clone_from(not_ready);
     }
-}
-
-/// What a sticky pool keeps its member for.
-pub(super) fn sticky_id(sticky: Sticky, caller: Caller<'_>) -> Option<&str> {
-    match sticky {
-        Sticky::Session => caller.session,
-        Sticky::User => caller.user,
-        Sticky::Key => caller.key,
-    }
+    facts.spread = app.spread.fetch_add(0x9E37_79B9, Ordering::Relaxed);
+    facts
 }

@@ -15,10 +15,11 @@ use crate::lang::eval::decision::{Action, Reason};
 use crate::lang::ir::Setting;
 use crate::proxy::admin::json_answer;
 use crate::proxy::call::{self, Call};
-use crate::proxy::decide::{self, Decided, Wanted, sticky_id};
+use crate::proxy::decide::{self, Decided, Wanted};
 use crate::proxy::failure::{Blame, Failure};
 use crate::proxy::outgoing::{self, Outgoing};
 use crate::proxy::record::Recorder;
+use crate::proxy::recording::Entry;
 use crate::proxy::respond::{self, Reply};
 use crate::proxy::upstream::{self, Refusal};
 use crate::proxy::{Active, App, echo, headers};
@@ -55,10 +56,14 @@ async fn serve(app: App, shape: Shape, request: Request) -> Response {
     let id = app.request_id();
     let mut notes = Notes::default();
     let answer = answer(&app, shape, request, &id, &mut notes).await;
+    let entry = notes.entry.take();
     let response = answer.unwrap_or_else(|failure| {
         tracing::info!(request = %id, blame = failure.blame.word(), status = failure.status, "{}", failure.message);
         failure.answer(shape, &id)
     });
+    if let Some(entry) = entry {
+        entry.status(response.status().as_u16());
+    }
     notes.put(response, &id)
 }
 
@@ -70,6 +75,7 @@ struct Notes {
     target: Option<(String, String)>,
     microseconds: f64,
     trace: Option<String>,
+    entry: Option<Entry>,
 }
 
 impl Notes {
@@ -110,6 +116,8 @@ async fn answer(app: &App, shape: Shape, request: Request, id: &str, notes: &mut
     notes.rule.clone_from(&decided.rule);
     notes.microseconds = decided.microseconds;
     notes.trace = decided.json.clone().map(header_json);
+    // Where nobody is called nothing is learnt.
+    notes.entry = if active.dry_run { None } else { Entry::begin(app, &active, &call, &decided) };
     attempts(app, &active, &call, &decided, notes).await
 }
 
@@ -171,7 +179,7 @@ async fn attempts(
         let attempt = &decided.decision.attempts[index];
         let card = active.plan.program.catalogue.card(attempt.model);
         notes.target = Some((card.provider.clone(), card.name.clone()));
-        let tried = target(app, active, call, decided, index).await;
+        let tried = target(app, active, call, decided, index, notes.entry.as_ref()).await;
         match tried {
             Ok(response) => {
                 tracing::info!(request = %call.id, rule = %decided.rule, asked = %decided.asked, model = %card.full_name(), "answered");
@@ -195,11 +203,8 @@ async fn attempts(
 fn keep(app: &App, active: &Active, decided: &Decided, index: usize) {
     let attempt = &decided.decision.attempts[index];
     let Some(pool) = attempt.pool.map(|pool| &active.plan.program.pools[pool.index()]) else { return };
-    app.sessions.turn_taken(&pool.name);
     let caller = Caller { key: None, user: decided.user.as_deref(), session: decided.session.as_deref() };
-    if let Some(id) = pool.sticky.and_then(|sticky| sticky_id(sticky, caller)) {
-        app.sessions.keep(&pool.name, id, &active.plan.program.catalogue.card(attempt.model).full_name());
-    }
+    app.state.taken(pool, caller, &active.plan.program.catalogue.card(attempt.model).full_name());
 }
 
 /// Timeouts and attempts of one target, as the rules set them.
@@ -230,6 +235,7 @@ async fn target(
     call: &Call,
     decided: &Decided,
     index: usize,
+    entry: Option<&Entry>,
 ) -> Result<Response, (Failure, bool)> {
     let attempt = &decided.decision.attempts[index];
     let card = active.plan.program.catalogue.card(attempt.model);
@@ -256,7 +262,7 @@ async fn target(
     let mut pause = RETRY_PAUSE;
     let mut retries = patience.retries;
     loop {
-        let tried = once(app, active, call, decided, index, &outgoing, &reply, patience.first_byte).await;
+        let tried = once(app, active, call, decided, index, &outgoing, &reply, patience.first_byte, entry).await;
         match tried {
             Err((_, true)) if retries > 0 => {
                 retries -= 1;
@@ -287,18 +293,20 @@ async fn once(
     outgoing: &Outgoing,
     reply: &Reply,
     first_byte: Duration,
+    entry: Option<&Entry>,
 ) -> Result<Response, (Failure, bool)> {
     let attempt = &decided.decision.attempts[index];
     let program = &active.plan.program;
     let card = program.catalogue.card(attempt.model);
     let caller = Caller { key: None, user: decided.user.as_deref(), session: decided.session.as_deref() };
     let reserved =
-        app.ledger.reserve(&program.budgets, attempt.model.0, caller, &app.clock.zoned(), decided.costs[index]);
+        app.state.ledger.reserve(&program.budgets, attempt.model.0, caller, &app.clock.zoned(), decided.costs[index]);
     let reservation = reserved.map_err(|budget| {
         let message = format!("the budget `{}` is spent", program.budgets[budget].name);
         (Failure::new(Blame::Rules, 402, message).with_header("x-should-retry", "false"), true)
     })?;
-    let mut recorder = Recorder::begin(app, card.full_name(), decided.session.clone(), card.prices, Some(reservation));
+    let session = decided.session.clone();
+    let mut recorder = Recorder::begin(app, card.full_name(), session, card.prices, Some(reservation), entry.cloned());
     let deadline = app.clock.moment(reply.total);
     let begun = match upstream::begin(app, outgoing, &card.provider, first_byte).await {
         Ok(begun) => begun,

@@ -10,6 +10,7 @@ mod headers;
 mod models;
 mod outgoing;
 mod record;
+pub mod recording;
 pub mod reload;
 mod respond;
 pub mod tasks;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::Router;
 use axum::routing::{any, get, post};
 use axum::serve::ListenerExt as _;
@@ -29,11 +30,10 @@ use tokio::net::TcpListener;
 use crate::config::Configuration;
 use crate::features::tokens::Counter;
 use crate::lang::plan::Plan;
+use crate::proxy::recording::Recording;
 use crate::proxy::tasks::Tasks;
+use crate::state::State;
 use crate::state::clock::Clock;
-use crate::state::health::Health;
-use crate::state::ledger::Ledger;
-use crate::state::sessions::Sessions;
 
 /// How long requests under way are waited for when the router stops.
 pub const DRAIN: Duration = Duration::from_secs(30);
@@ -79,17 +79,16 @@ pub struct App {
     client: reqwest::Client,
     counter: Arc<Counter>,
     clock: Clock,
-    health: Health,
-    ledger: Ledger,
-    sessions: Sessions,
+    state: State,
+    recording: Arc<ArcSwapOption<Recording>>,
     tasks: Tasks,
     spread: Arc<AtomicU64>,
     serial: Arc<AtomicU64>,
 }
 
 impl App {
-    /// An application that serves this.
-    pub fn new(active: Active, clock: Clock) -> Result<Self, reqwest::Error> {
+    /// An application that serves this, and records it where there is something to record with.
+    pub fn new(active: Active, recording: Option<Recording>, clock: Clock) -> Result<Self, reqwest::Error> {
         let provider = rustls::crypto::ring::default_provider();
         // A second installation is refused, and is no harm: it would be the same.
         let _ = provider.install_default();
@@ -105,9 +104,8 @@ impl App {
             client,
             counter: Arc::new(Counter::default()),
             clock,
-            health: Health::default(),
-            ledger: Ledger::default(),
-            sessions: Sessions::default(),
+            state: State::default(),
+            recording: Arc::new(ArcSwapOption::from_pointee(recording)),
             tasks: Tasks::default(),
             spread: Arc::new(AtomicU64::new(salt)),
             serial: Arc::new(AtomicU64::new(salt)),
@@ -119,8 +117,20 @@ impl App {
         self.active.load_full()
     }
 
-    /// Serves this from the next request on.
+    /// Serves this from the next request on. Where the recording cannot be written as it is asked for now, it stays as
+    /// it was.
     pub fn replace(&self, active: Active) {
+        let wanted = &active.configuration.record;
+        let known = self.recording.load_full();
+        if known.as_ref().map(|recording| &recording.settings) != wanted.as_ref() {
+            match wanted.as_ref().map(Recording::open).transpose() {
+                Ok(recording) => {
+                    self.recording.store(recording.map(Arc::new));
+                    known.inspect(|known| known.close());
+                }
+                Err(why) => tracing::error!("{why}"),
+            }
+        }
         self.active.store(Arc::new(active));
     }
 }
@@ -150,7 +160,7 @@ pub async fn serve(
     listener: TcpListener,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let tasks = app.tasks.clone();
+    let (tasks, recording) = (app.tasks.clone(), Arc::clone(&app.recording));
     let listener = listener.tap_io(|stream| {
         // Without it each event of a stream may wait 40 ms for the acknowledgement of the one before.
         let _ = stream.set_nodelay(true);
@@ -169,5 +179,8 @@ pub async fn serve(
         () = overdue => tracing::warn!("requests were still under way after {} s", DRAIN.as_secs()),
     }
     tasks.finish(DRAIN).await;
+    if let Some(recording) = recording.swap(None) {
+        let _ = tokio::task::spawn_blocking(move || recording.close()).await;
+    }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::lang::catalogue::Prices;
 use crate::proxy::App;
+use crate::proxy::recording::Entry;
 use crate::state::ledger::Reservation;
 use crate::wire::event::Usage;
 
@@ -16,6 +17,7 @@ pub(super) struct Recorder {
     session: Option<String>,
     prices: Option<Prices>,
     reservation: Option<Reservation>,
+    entry: Option<Entry>,
     started: Duration,
     first_byte: Option<Duration>,
     usage: Option<Usage>,
@@ -40,8 +42,9 @@ impl Recorder {
         session: Option<String>,
         prices: Option<Prices>,
         reservation: Option<Reservation>,
+        entry: Option<Entry>,
     ) -> Self {
-        app.health.begin(&model);
+        app.state.health.begin(&model);
         let started = app.clock.instant();
         Self {
             app: app.clone(),
@@ -49,6 +52,7 @@ impl Recorder {
             session,
             prices,
             reservation,
+            entry,
             started,
             first_byte: None,
             usage: None,
@@ -78,31 +82,35 @@ impl Recorder {
     }
 
     fn cost(&self, usage: Usage) -> Option<i64> {
-        let prices = self.prices?;
-        let of = |tokens: u64, price: i64| i128::from(tokens) * i128::from(price);
-        let total = of(usage.input, prices.input)
-            + of(usage.output, prices.output)
-            + of(usage.cache_read, prices.cache_read)
-            + of(usage.cache_write, prices.cache_write);
-        i64::try_from(total / 1_000).ok()
+        Some(self.prices?.of([usage.input, usage.output, usage.cache_read, usage.cache_write]))
     }
 }
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        self.app.health.end(&self.model);
+        self.app.state.health.end(&self.model);
         let now = self.app.clock.instant();
         match self.outcome {
-            Outcome::Good => self.app.health.success(&self.model, now, self.first_byte.unwrap_or_default()),
-            Outcome::Failed => self.app.health.failure(&self.model, now),
+            Outcome::Good => self.app.state.health.success(&self.model, now, self.first_byte.unwrap_or_default()),
+            Outcome::Failed => self.app.state.health.failure(&self.model, now),
             Outcome::Refused | Outcome::Open => {}
+        }
+        if let Some(entry) = &self.entry {
+            match self.outcome {
+                // What broke off was the answer all the same.
+                Outcome::Failed if self.first_byte.is_none() => entry.failed(&self.model),
+                Outcome::Good | Outcome::Open | Outcome::Failed | Outcome::Refused => {
+                    let cost = self.usage.and_then(|usage| self.cost(usage));
+                    entry.answered(&self.model, self.usage, cost, self.first_byte);
+                }
+            }
         }
         let usage = self.usage.unwrap_or_default();
         if self.outcome == Outcome::Good
             && let Some(session) = &self.session
         {
             let input = usage.input + usage.cache_read + usage.cache_write;
-            self.app.sessions.answered(session, &self.model, input, now);
+            self.app.state.sessions.answered(session, &self.model, input, now);
         }
         let Some(reservation) = self.reservation.take() else { return };
         match (self.outcome, self.usage.and_then(|usage| self.cost(usage))) {

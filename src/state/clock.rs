@@ -13,7 +13,8 @@ use crate::lang::schema::quantity::day_of;
 #[derive(Debug, Clone)]
 pub struct Clock {
     zone: TimeZone,
-    start: Instant,
+    /// When it was made; none of one that is only set.
+    start: Option<Instant>,
     /// Milliseconds since 1970 that it stands at; negative when it runs.
     fixed_ms: Arc<AtomicI64>,
 }
@@ -35,13 +36,30 @@ impl Clock {
     pub fn of_system(zone: Option<&str>) -> Self {
         let named = zone.and_then(|name| TimeZone::get(name).ok());
         let zone = named.unwrap_or_else(TimeZone::system);
-        Self { zone, start: Instant::now(), fixed_ms: Arc::new(AtomicI64::new(-1)) }
+        Self { zone, start: Some(Instant::now()), fixed_ms: Arc::new(AtomicI64::new(-1)) }
     }
 
-    /// The time since the clock was made; it never goes back.
+    /// A clock that shows what it is set to, and nothing else.
+    pub fn that_is_set(zone: Option<&str>, unix_ms: i64) -> Self {
+        let clock = Self { start: None, ..Self::of_system(zone) };
+        clock.stop_at(unix_ms);
+        clock
+    }
+
+    /// The time since the clock was made; it never goes back. Of one that is only set, the time since 1970.
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn instant(&self) -> Duration {
-        Instant::now().duration_since(self.start)
+        match self.start {
+            Some(start) => Instant::now().duration_since(start),
+            None => Duration::from_millis(u64::try_from(self.fixed_ms.load(Ordering::Relaxed)).unwrap_or(0)),
+        }
+    }
+
+    /// The moment that tests start from, Wednesday 2025-01-15 at 12:00 in a time zone, in milliseconds since 1970.
+    pub fn noon_of_tests(zone: Option<&str>) -> i64 {
+        let zone = Self::of_system(zone).zone;
+        let noon = jiff::civil::date(2025, 1, 15).at(12, 0, 0, 0).to_zoned(zone);
+        noon.map_or(0, |noon| noon.timestamp().as_millisecond())
     }
 
     /// Now, in the clock's time zone.

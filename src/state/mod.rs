@@ -1,6 +1,18 @@
 //! WHAT CHANGES WHILE RUNNING. Small handles: clones share what is inside, methods lock, change and return.
 
 pub mod clock;
+mod facts;
 pub mod health;
 pub mod ledger;
 pub mod sessions;
+
+/// All of it.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    /// What was lately seen of each model.
+    pub health: health::Health,
+    /// What was spent.
+    pub ledger: ledger::Ledger,
+    /// Conversations.
+    pub sessions: sessions::Sessions,
+}
