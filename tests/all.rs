@@ -10,6 +10,7 @@ mod cli;
 mod diff;
 mod docs;
 mod features;
+mod import;
 mod language;
 mod lint;
 mod property;

@@ -5,6 +5,7 @@ mod diff;
 mod explain;
 mod files;
 mod fmt;
+mod import;
 mod lint;
 mod reference;
 mod replay;
@@ -79,6 +80,8 @@ enum Command {
     Diff(diff::Arguments),
     /// Route recorded traffic through the rules: who would get what, at what cost, beside what happened.
     Replay(replay::Arguments),
+    /// Turn the routing sections of a JSON configuration into rules: this project's, or musistudio's.
+    Import(import::Arguments),
     /// Serve.
     Start(start::Arguments),
     /// Show the configuration as it is understood, secrets hidden.
@@ -126,6 +129,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Test(arguments) => test::run(arguments, shared, &environment, &out),
         Command::Diff(arguments) => diff::run(arguments, shared, &environment, &out),
         Command::Replay(arguments) => replay::run(arguments, shared, &environment, &out),
+        Command::Import(arguments) => import::run(arguments, shared, &environment, &out),
         Command::Start(arguments) => start::run(arguments, shared, &environment, &out),
         Command::Config(arguments) => config::run(arguments, shared, &environment, &out),
         Command::Reference(arguments) => reference::run(arguments, &out),

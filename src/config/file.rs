@@ -1,6 +1,8 @@
 //! The configuration file as it is written. A key that is not known is an error, never silence.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::Path;
 
 use serde::Deserialize;
 
@@ -139,6 +141,19 @@ pub struct ModelEntry {
 
 /// Reads a file; `name` is how messages call it.
 pub fn parse(text: &str, name: &str) -> Result<File, Problem> {
+    read(text, name)
+}
+
+/// The JSON of a file, whatever it says.
+pub fn value(path: &Path) -> Result<serde_json::Value, Problem> {
+    let name = path.display().to_string();
+    let fail = |error: std::io::Error| Problem(format!("{name}: {error}"));
+    let (mut text, limit) = (String::new(), BYTES_MAX as u64 + 1);
+    std::fs::File::open(path).map_err(fail)?.take(limit).read_to_string(&mut text).map_err(fail)?;
+    read(&text, &name)
+}
+
+fn read<T: serde::de::DeserializeOwned>(text: &str, name: &str) -> Result<T, Problem> {
     if text.len() > BYTES_MAX {
         return Err(Problem(format!("{name}: the file is larger than {BYTES_MAX} bytes")));
     }

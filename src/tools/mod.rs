@@ -5,6 +5,7 @@ pub mod diff;
 pub mod explain;
 pub mod fmt;
 pub mod given;
+pub mod import;
 pub mod lint;
 pub mod reference;
 pub mod request;

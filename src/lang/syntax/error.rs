@@ -149,7 +149,7 @@ fn help(text: &str, at: usize, found: &str, error: &Error<G>) -> Option<String> 
 }
 
 /// Whether a word is reserved: asks the grammar itself.
-fn is_reserved(word: &str) -> bool {
+pub(super) fn is_reserved(word: &str) -> bool {
     use pest::Parser as _;
     let is_word = word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     is_word && crate::lang::syntax::RouteParser::parse(G::name_token, word).is_err()

@@ -55,6 +55,11 @@ pub fn same_words(a: &Source, b: &Source) -> bool {
     comments::same_words(&a.text, &b.text)
 }
 
+/// Whether a word is reserved, so that it can be no name.
+pub fn is_reserved(word: &str) -> bool {
+    error::is_reserved(word)
+}
+
 /// Parses a literal, as `--what-if` and the like take it.
 pub fn parse_value(text: &str) -> Option<tree::Value> {
     let pairs = RouteParser::parse(Rule::value_only, text).ok()?;
