@@ -31,6 +31,9 @@ pub mod state;
 pub mod traffic;
 
 #[cfg(feature = "proxy")]
+pub mod lsp;
+
+#[cfg(feature = "proxy")]
 pub mod cli;
 
 #[cfg(feature = "proxy")]

@@ -13,6 +13,7 @@ mod features;
 mod import;
 mod language;
 mod lint;
+mod lsp;
 mod property;
 mod proxy;
 mod support;

@@ -27,7 +27,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("state", &["lang"]),
     ("traffic", &["lang", "wire", "features", "tools", "state"]),
     ("proxy", &["lang", "wire", "features", "tools", "config", "state", "traffic"]),
-    ("cli", &["lang", "wire", "features", "tools", "config", "state", "traffic", "proxy"]),
+    ("lsp", &["lang", "features", "tools", "config", "state"]),
+    ("cli", &["lang", "wire", "features", "tools", "config", "state", "traffic", "proxy", "lsp"]),
 ];
 
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {

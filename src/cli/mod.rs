@@ -7,6 +7,7 @@ mod files;
 mod fmt;
 mod import;
 mod lint;
+mod lsp;
 mod reference;
 mod replay;
 mod start;
@@ -82,6 +83,8 @@ enum Command {
     Replay(replay::Arguments),
     /// Turn the routing sections of a JSON configuration into rules: this project's, or musistudio's.
     Import(import::Arguments),
+    /// Serve editors: problems, completion, hover, renaming, fixes.
+    Lsp(lsp::Arguments),
     /// Serve.
     Start(start::Arguments),
     /// Show the configuration as it is understood, secrets hidden.
@@ -130,6 +133,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Diff(arguments) => diff::run(arguments, shared, &environment, &out),
         Command::Replay(arguments) => replay::run(arguments, shared, &environment, &out),
         Command::Import(arguments) => import::run(arguments, shared, &environment, &out),
+        Command::Lsp(arguments) => lsp::run(arguments, shared, &environment),
         Command::Start(arguments) => start::run(arguments, shared, &environment, &out),
         Command::Config(arguments) => config::run(arguments, shared, &environment, &out),
         Command::Reference(arguments) => reference::run(arguments, &out),

@@ -80,6 +80,18 @@ impl Source {
         self.text.get(start..end).unwrap_or_default().trim_end_matches(['\n', '\r'])
     }
 
+    /// The line of a byte, counted from 0, and the byte that it begins with.
+    pub fn line_of(&self, byte: usize) -> (usize, usize) {
+        let line = self.line_starts.partition_point(|start| *start as usize <= byte).max(1) - 1;
+        (line, self.line_starts[line] as usize)
+    }
+
+    /// The bytes of a line, counted from 0, with its end; empty at the end of the text where there is no such line.
+    pub fn line_range(&self, line: usize) -> Range<usize> {
+        let at = |line: usize| self.line_starts.get(line).map_or(self.text.len(), |at| *at as usize);
+        at(line)..at(line.saturating_add(1))
+    }
+
     /// The words of a place.
     pub fn slice(&self, span: Span) -> &str {
         self.text.get(span.range()).unwrap_or_default()

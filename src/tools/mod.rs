@@ -30,3 +30,16 @@ pub(crate) fn xml(text: &str) -> String {
     }
     made
 }
+
+/// A file's name as a URI (RFC 3986), relative where the name is.
+pub(crate) fn uri_of(name: &str) -> String {
+    let mut made = String::from(if name.starts_with('/') { "file://" } else { "" });
+    for byte in name.bytes() {
+        match byte {
+            b'\\' => made.push('/'),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => made.push(char::from(byte)),
+            other => made.push_str(&format!("%{other:02X}")),
+        }
+    }
+    made
+}

@@ -1,5 +1,6 @@
 //! What tests share.
 
+pub mod editor;
 pub mod generate;
 pub mod router;
 pub mod upstream;

@@ -38,7 +38,7 @@ impl Drop for Folder {
 }
 
 /// The binary with an empty environment, in a folder.
-fn command(folder: &Path) -> Command {
+pub fn command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_router"));
     command.current_dir(folder).env_clear().env("HOME", folder);
     command

@@ -93,6 +93,8 @@ pub struct Diagnostic {
     pub witnesses: Vec<Witness>,
     /// Edits that mend it and cannot change a decision; none where there are none.
     pub fix: Vec<Edit>,
+    /// Edits that probably mend it, and that somebody has to agree to.
+    pub suggestion: Vec<Edit>,
 }
 
 impl Diagnostic {
@@ -107,6 +109,7 @@ impl Diagnostic {
             related: Vec::new(),
             witnesses: Vec::new(),
             fix: Vec::new(),
+            suggestion: Vec::new(),
         }
     }
 
@@ -142,6 +145,21 @@ impl Diagnostic {
     #[must_use]
     pub fn fix(mut self, span: Span, text: impl Into<String>) -> Self {
         self.fix.push(Edit { span, text: text.into() });
+        self
+    }
+
+    /// With the words that were probably meant, where there are some: `words` stand in the place of the wrong ones.
+    #[must_use]
+    pub fn meant(self, near: Option<&str>, words: impl FnOnce(&str) -> String) -> Self {
+        let Some(near) = near else { return self };
+        let span = self.span;
+        self.help(format!("did you mean `{near}`?")).suggest(span, words(near))
+    }
+
+    /// With an edit that probably mends it.
+    #[must_use]
+    pub fn suggest(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.suggestion.push(Edit { span, text: text.into() });
         self
     }
 

@@ -137,10 +137,10 @@ impl<'t> Resolver<'t> {
     pub(super) fn set(&mut self, set: &'t Set) -> Option<Setting> {
         let name = set.setting.text.as_str();
         let Some(row) = settings::find(name) else {
-            let help = suggest::help(name, SETTINGS.iter().map(|row| row.name));
+            let near = suggest::nearest(name, SETTINGS.iter().map(|row| row.name));
             let problem =
                 Diagnostic::new(&codes::BAD_SETTING, set.setting.span(), format!("there is no setting `{name}`"));
-            self.report(problem.maybe_help(help));
+            self.report(problem.meant(near, str::to_owned));
             return None;
         };
         let found = self.set_values(row, &set.values);

@@ -194,9 +194,9 @@ impl<'t> Resolver<'t> {
         for label in self.scope.names(&[Kind::Label]) {
             known.push(format!("{label}.confidence"));
         }
-        let help = suggest::help(name, known.iter().map(String::as_str));
+        let near = suggest::nearest(name, known.iter().map(String::as_str));
         let problem = Diagnostic::new(&codes::UNKNOWN_FIELD, field.name.span(), format!("unknown field `{name}`"));
-        self.report(problem.maybe_help(help));
+        self.report(problem.meant(near, str::to_owned));
     }
 
     fn argument(&mut self, id: FieldId, field: &'t FieldRef) -> Option<Argument> {

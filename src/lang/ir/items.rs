@@ -12,16 +12,17 @@ use crate::lang::schema::types::Type;
 use crate::lang::schema::{fields, suggest};
 use crate::lang::syntax::tree::{self, Bound, Item, ItemKind, Literal, Name};
 
-const STRATEGIES: &[(&str, Strategy)] = &[
+pub(super) const STRATEGIES: [(&str, Strategy); 5] = [
     ("weighted", Strategy::Weighted),
     ("round_robin", Strategy::RoundRobin),
     ("least_busy", Strategy::LeastBusy),
     ("fastest", Strategy::Fastest),
     ("cheapest", Strategy::Cheapest),
 ];
-const STICKIES: &[(&str, Sticky)] = &[("session", Sticky::Session), ("user", Sticky::User), ("key", Sticky::Key)];
-const PERIODS: &[(&str, Period)] =
-    &[("hour", Period::Hour), ("day", Period::Day), ("week", Period::Week), ("month", Period::Month)];
+pub(super) const STICKIES: [(&str, Sticky); 3] =
+    [("session", Sticky::Session), ("user", Sticky::User), ("key", Sticky::Key)];
+pub(super) const PERIODS: [(&str, Period); 4] =
+    [("hour", Period::Hour), ("day", Period::Day), ("week", Period::Week), ("month", Period::Month)];
 
 impl<'t> Resolver<'t> {
     /// Makes an item's name known.
@@ -109,8 +110,8 @@ impl<'t> Resolver<'t> {
 
     fn declare_pool(&mut self, pool: &tree::Pool) -> PoolId {
         let id = PoolId(u32::try_from(self.program.pools.len()).unwrap_or(u32::MAX));
-        let strategy = self.word_of(&pool.strategy, STRATEGIES, "strategy").unwrap_or(Strategy::RoundRobin);
-        let sticky = pool.sticky.as_ref().and_then(|name| self.word_of(name, STICKIES, "kind of stickiness"));
+        let strategy = self.word_of(&pool.strategy, &STRATEGIES, "strategy").unwrap_or(Strategy::RoundRobin);
+        let sticky = pool.sticky.as_ref().and_then(|name| self.word_of(name, &STICKIES, "kind of stickiness"));
         self.program.pools.push(Pool {
             name: pool.name.text.clone(),
             span: pool.name.span(),
@@ -128,9 +129,9 @@ impl<'t> Resolver<'t> {
         if found.is_none() {
             let known: Vec<&str> = table.iter().map(|(known, _)| *known).collect();
             let problem = Diagnostic::new(&codes::BAD_POOL, word.span(), format!("`{}` is no {what}", word.text));
-            let help = suggest::help(&word.text, known.iter().copied())
-                .unwrap_or_else(|| format!("known are {}", known.join(", ")));
-            self.report(problem.help(help));
+            let problem = problem.help(format!("known are {}", known.join(", ")));
+            let near = suggest::nearest(&word.text, known.iter().copied());
+            self.report(problem.meant(near, str::to_owned));
         }
         found
     }
@@ -200,7 +201,7 @@ impl<'t> Resolver<'t> {
     fn define_budget(&mut self, budget: &tree::Budget) {
         let Some(Meaning::Budget(id)) = self.scope.find_quietly(&budget.name.text) else { return };
         let amount = self.quantity(&budget.amount, Type::Money).unwrap_or(0);
-        let period = self.word_of(&budget.period, PERIODS, "window of a budget").unwrap_or(Period::Day);
+        let period = self.word_of(&budget.period, &PERIODS, "window of a budget").unwrap_or(Period::Day);
         let scope = budget.scope.as_ref().map_or(BudgetScope::All, |scope| self.budget_scope(scope));
         let known = &mut self.program.budgets[id.index()];
         (known.amount, known.period, known.scope) = (amount, period, scope);

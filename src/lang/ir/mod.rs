@@ -27,6 +27,22 @@ use crate::lang::source::{Sources, Span};
 
 pub use resolve::resolve;
 
+/// How a pool takes a member, as written.
+pub const STRATEGY_WORDS: [&str; 5] = firsts(&items::STRATEGIES);
+/// What keeps its member, as written behind `sticky`.
+pub const STICKY_WORDS: [&str; 3] = firsts(&items::STICKIES);
+/// The windows of budgets, as written behind `per`.
+pub const PERIOD_WORDS: [&str; 4] = firsts(&items::PERIODS);
+
+const fn firsts<T, const N: usize>(table: &'static [(&'static str, T); N]) -> [&'static str; N] {
+    let (mut words, mut at) = ([""; N], 0);
+    while at < N {
+        words[at] = table[at].0;
+        at += 1;
+    }
+    words
+}
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident),*) => {$(
         $(#[$doc])*

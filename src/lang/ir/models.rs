@@ -53,11 +53,11 @@ impl<'t> Resolver<'t> {
             self.report(Diagnostic::new(&codes::TYPE_MISMATCH, name.span(), message));
             return;
         }
-        let help = suggest::help(&name.text, self.scope.names(kinds));
+        let near = suggest::nearest(&name.text, self.scope.names(kinds));
         let quoted =
             matches!(self.catalogue.find(&name.text), Found::One(_)).then(|| format!("write `\"{}\"`", name.text));
         let problem = Diagnostic::new(&codes::UNKNOWN_NAME, name.span(), format!("`{}` is not defined", name.text));
-        self.report(problem.maybe_help(help.or(quoted)));
+        self.report(problem.maybe_help(quoted).meant(near, str::to_owned));
     }
 
     /// A model by its text, or by a let of one.
@@ -90,12 +90,12 @@ impl<'t> Resolver<'t> {
         let problem = if let Some(provider) = unknown_provider {
             let known = self.catalogue.providers.iter().map(String::as_str);
             Diagnostic::new(&codes::UNKNOWN_PROVIDER, span, format!("no provider is called `{provider}`"))
-                .maybe_help(suggest::help(provider, known))
+                .meant(suggest::nearest(provider, known), |near| text::quote(&text.replacen(provider, near, 1)))
         } else {
             let near = self.catalogue.nearest(text.rsplit('/').next().unwrap_or(text));
-            Diagnostic::new(&codes::UNKNOWN_MODEL, span, format!("no provider has a model `{text}`")).help(
-                near.map_or_else(|| "add it to the configuration".to_owned(), |near| format!("did you mean `{near}`?")),
-            )
+            Diagnostic::new(&codes::UNKNOWN_MODEL, span, format!("no provider has a model `{text}`"))
+                .help("add it to the configuration")
+                .meant(near, text::quote)
         };
         let softened = if self.catalogue.configured { problem } else { problem.as_warning() };
         self.report(softened);

@@ -125,9 +125,10 @@ impl<'t> Resolver<'t> {
     pub(super) fn unknown_member<'a>(&mut self, field: &FieldRef, known: impl Iterator<Item = &'a str> + Clone) {
         let name = &field.name.text;
         let all: Vec<&str> = known.clone().collect();
-        let help = suggest::help(name, known).unwrap_or_else(|| format!("known are {}", all.join(", ")));
         let message = format!("`{name}` is none of its members");
-        self.report(Diagnostic::new(&codes::UNKNOWN_MEMBER, field.place.0, message).help(help));
+        let problem = Diagnostic::new(&codes::UNKNOWN_MEMBER, field.place.0, message);
+        let problem = problem.help(format!("known are {}", all.join(", ")));
+        self.report(problem.meant(suggest::nearest(name, known), str::to_owned));
     }
 
     /// The values of a range or a list, or of one value.

@@ -157,11 +157,12 @@ impl<'t> Resolver<'t> {
         match self.scope.find(&name.text) {
             Some(Meaning::Rule) => Some(name.text.clone()),
             _ => {
-                let help =
-                    crate::lang::schema::suggest::help(&name.text, self.scope.names(&[crate::lang::ir::Kind::Rule]));
+                let near =
+                    crate::lang::schema::suggest::nearest(&name.text, self.scope.names(&[crate::lang::ir::Kind::Rule]));
                 let problem =
                     Diagnostic::new(&codes::UNKNOWN_NAME, name.span(), format!("there is no rule `{}`", name.text));
-                self.report(problem.maybe_help(help));
+                let problem = problem.meant(near, str::to_owned);
+                self.report(problem);
                 None
             }
         }

@@ -57,9 +57,9 @@ impl<'t> Resolver<'t> {
     pub(super) fn check_provider(&mut self, slot: &Slot, name: &str, span: Span) {
         let is_provider = slot.fact() == Some(crate::lang::input::Fact::TargetProvider);
         if is_provider && !self.catalogue.providers.iter().any(|known| known == name) {
-            let help = suggest::help(name, self.catalogue.providers.iter().map(String::as_str));
+            let near = suggest::nearest(name, self.catalogue.providers.iter().map(String::as_str));
             let problem = Diagnostic::new(&codes::UNKNOWN_PROVIDER, span, format!("no provider is called `{name}`"))
-                .maybe_help(help);
+                .meant(near, text::quote);
             let softened = if self.catalogue.configured { problem } else { problem.as_warning() };
             self.report(softened);
         }

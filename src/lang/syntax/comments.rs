@@ -57,6 +57,15 @@ fn quoted_end(bytes: &[u8], mut at: usize, sign: u8) -> usize {
     at
 }
 
+/// Where the text begins that has no end on its line, which is the last one.
+pub(super) fn open_text(text: &str) -> Option<usize> {
+    let last = lexemes(text).filter(|(_, lexeme)| matches!(lexeme, Lexeme::Quoted)).last();
+    let (start, _) = last.filter(|(start, _)| text.as_bytes()[*start] == b'"')?;
+    let end = quoted_end(text.as_bytes(), start + 1, b'"');
+    let closed = end > start + 1 && text.as_bytes()[end - 1] == b'"';
+    (end == text.len() && !closed).then_some(start)
+}
+
 pub(super) fn find(source: &Source, id: SourceId) -> Vec<Comment> {
     let mut found = Vec::new();
     for (start, lexeme) in lexemes(&source.text) {
@@ -86,7 +95,7 @@ pub(super) fn same_words(a: &str, b: &str) -> bool {
 
 /// The words of a text: texts and regular expressions, brackets and commas one by one, and runs of all else: two signs
 /// with a gap between may mean something else than the two without.
-fn words(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     let bytes = text.as_bytes();
     let mut at = 0;
     std::iter::from_fn(move || {

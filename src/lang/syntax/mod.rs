@@ -55,6 +55,17 @@ pub fn same_words(a: &Source, b: &Source) -> bool {
     comments::same_words(&a.text, &b.text)
 }
 
+/// The words of a text as a reader steps over them, comments left out: texts, brackets and commas one by one, and runs of
+/// all else.
+pub fn words(text: &str) -> impl Iterator<Item = &str> {
+    comments::words(text)
+}
+
+/// Where a text in quotes begins that does not end before the end of what is there: somebody is typing it.
+pub fn open_text(text: &str) -> Option<usize> {
+    comments::open_text(text)
+}
+
 /// Whether a word is reserved, so that it can be no name.
 pub fn is_reserved(word: &str) -> bool {
     error::is_reserved(word)

@@ -3,6 +3,7 @@
 use crate::lang::diagnostic::{Code, Diagnostic, Severity};
 use crate::lang::ir::Pattern;
 use crate::lang::schema::{fold, words};
+use crate::lang::source::Span;
 use crate::tools::lint::Lint;
 use crate::tools::lint::context::Context;
 
@@ -52,7 +53,8 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
             };
             let written = context.words(*span);
             let help = format!("write `word {written}`, or `word` with a `*` at the end that may go on");
-            found.push(Diagnostic::new(LINT.code, *span, message).help(help));
+            let start = Span { end: span.start, ..*span };
+            found.push(Diagnostic::new(LINT.code, *span, message).help(help).suggest(start, "word "));
         }
     }
 }

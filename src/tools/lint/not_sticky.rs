@@ -1,6 +1,7 @@
 //! A pool that moves conversations between providers whose prompt caches are lost by it.
 
 use crate::lang::diagnostic::{Code, Diagnostic, Severity};
+use crate::lang::source::Span;
 use crate::tools::lint::Lint;
 use crate::tools::lint::context::Context;
 
@@ -32,6 +33,13 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
             pool.name,
             caching.join(", ")
         );
-        found.push(Diagnostic::new(LINT.code, pool.span, message).help("write `sticky session` behind the strategy"));
+        let problem = Diagnostic::new(LINT.code, pool.span, message).help("write `sticky session` behind the strategy");
+        let text = &context.checked.sources.get(pool.span.source).text;
+        let brace =
+            text.get(pool.span.end as usize..).and_then(|rest| rest.find('{')).and_then(|at| u32::try_from(at).ok());
+        found.push(match brace.map(|at| pool.span.end + at) {
+            Some(at) => problem.suggest(Span { start: at, end: at, ..pool.span }, "sticky session "),
+            None => problem,
+        });
     }
 }

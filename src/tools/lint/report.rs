@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::lang::diagnostic::{Code, Diagnostic, Edit, Severity, Witness, render as words, secret};
 use crate::lang::ir::load::PRELUDE_NAME;
 use crate::lang::source::{Sources, Span};
-use crate::tools::xml;
+use crate::tools::{uri_of, xml};
 
 /// A form of report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,13 +68,16 @@ fn json_of(sources: &Sources, one: &Diagnostic) -> Value {
             json!({"file": file(sources, related.span), "line": at.line, "column": at.column, "message": related.message})
         })
         .collect();
-    let fix: Vec<Value> = one.fix.iter().map(|edit| edit_json(sources, edit)).collect();
+    let edits = |edits: &[Edit]| -> Value {
+        let all: Vec<Value> = edits.iter().map(|edit| edit_json(sources, edit)).collect();
+        if all.is_empty() { Value::Null } else { Value::from(all) }
+    };
     let witnesses = one.witnesses.iter().map(witness_json);
     json!({
         "code": one.code.id, "name": one.code.name, "severity": one.severity.word(), "message": one.message, "help": one.help,
         "file": source.name, "line": start.line, "column": start.column, "end_line": end.line, "end_column": end.column,
         "related": related, "witnesses": witnesses.collect::<Vec<_>>(),
-        "fix": if fix.is_empty() { Value::Null } else { Value::from(fix) },
+        "fix": edits(&one.fix), "suggestion": edits(&one.suggestion),
     })
 }
 
@@ -137,7 +140,7 @@ fn sarif(programs: &[(&Sources, &[Diagnostic])]) -> String {
 }
 
 fn sarif_place(sources: &Sources, span: Span) -> Value {
-    json!({"artifactLocation": {"uri": uri(&sources.get(span.source).name)}, "region": sarif_region(sources, span)})
+    json!({"artifactLocation": {"uri": uri_of(&sources.get(span.source).name)}, "region": sarif_region(sources, span)})
 }
 
 fn sarif_region(sources: &Sources, span: Span) -> Value {
@@ -150,21 +153,8 @@ fn sarif_change(sources: &Sources, edit: &Edit) -> Value {
     let replacement =
         json!({"deletedRegion": sarif_region(sources, edit.span), "insertedContent": {"text": edit.text}});
     json!({
-        "artifactLocation": {"uri": uri(&sources.get(edit.span.source).name)}, "replacements": [replacement],
+        "artifactLocation": {"uri": uri_of(&sources.get(edit.span.source).name)}, "replacements": [replacement],
     })
-}
-
-/// A file's name as a URI (RFC 3986), relative where the name is.
-fn uri(name: &str) -> String {
-    let mut made = String::from(if name.starts_with('/') { "file://" } else { "" });
-    for byte in name.bytes() {
-        match byte {
-            b'\\' => made.push('/'),
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => made.push(char::from(byte)),
-            other => made.push_str(&format!("%{other:02X}")),
-        }
-    }
-    made
 }
 
 /// What is wrong, a request that shows it, and what to do, in one line.

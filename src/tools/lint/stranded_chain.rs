@@ -2,6 +2,9 @@
 
 use crate::lang::diagnostic::{Code, Diagnostic, Severity};
 use crate::lang::eval::decision::Action;
+use crate::lang::ir::{Outcome, Rule};
+use crate::lang::schema::text::quote;
+use crate::lang::source::Span;
 use crate::tools::lint::Lint;
 use crate::tools::lint::context::Context;
 use crate::tools::witness::model_name;
@@ -36,14 +39,20 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
             reasons.join(", ")
         );
         let problem = Diagnostic::new(LINT.code, chain_span(rule), message).witness(shown.witness);
-        found.push(problem.help(format!("add `else \"{could}\"`, or a rule before it that takes such requests")));
+        let problem = problem.help(format!("add `else \"{could}\"`, or a rule before it that takes such requests"));
+        found.push(match &rule.outcome {
+            Some(Outcome::Route(chain)) if let Some((_, last)) = chain.last() => {
+                problem.suggest(Span { start: last.end, ..*last }, format!(" else {}", quote(&could)))
+            }
+            Some(Outcome::Route(_) | Outcome::Reject { .. }) | None => problem,
+        });
     }
 }
 
 /// Where the chain of a rule begins.
-fn chain_span(rule: &crate::lang::ir::Rule) -> crate::lang::source::Span {
+fn chain_span(rule: &Rule) -> Span {
     match &rule.outcome {
-        Some(crate::lang::ir::Outcome::Route(chain)) => chain.first().map_or(rule.span, |(_, span)| *span),
-        Some(crate::lang::ir::Outcome::Reject { .. }) | None => rule.span,
+        Some(Outcome::Route(chain)) => chain.first().map_or(rule.span, |(_, span)| *span),
+        Some(Outcome::Reject { .. }) | None => rule.span,
     }
 }
