@@ -1,11 +1,12 @@
 //! A rule that no test is decided by, in a program that has tests.
 
-use crate::lang::diagnostic::{Code, Diagnostic, Severity};
 use std::collections::HashSet;
 
+use crate::lang::analysis::Reach;
+use crate::lang::diagnostic::{Code, Diagnostic, Severity};
 use crate::lang::eval::decision::Decided;
 use crate::tools::lint::Lint;
-use crate::tools::lint::context::Context;
+use crate::tools::lint::context::{Context, with};
 use crate::tools::test;
 
 pub(super) static LINT: Lint = Lint {
@@ -36,13 +37,14 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
         }
     }
     for (index, rule) in program.rules.iter().enumerate().filter(|(index, _)| !decided.contains(index)) {
-        let reached = matches!(proofs.reach(Some(index)), crate::lang::analysis::Reach::Reached(_));
-        let problem = Diagnostic::new(LINT.code, rule.span, format!("no test is decided by `{}`", rule.name));
         let shown = match proofs.reach(Some(index)) {
-            crate::lang::analysis::Reach::Reached(situation) => proofs.witness(situation),
-            _ => None,
+            Reach::Reached(situation) => proofs.witness(situation),
+            Reach::Unknown => None,
+            // No test could be decided by it, and that is told.
+            Reach::Never(_) | Reach::Impossible => continue,
         };
-        let help = if reached { "add a test, such as one with what is given here" } else { "add a test" };
-        found.push(crate::tools::lint::context::with(problem, shown).help(help));
+        let help = if shown.is_some() { "add a test, such as one with what is given here" } else { "add a test" };
+        let problem = Diagnostic::new(LINT.code, rule.span, format!("no test is decided by `{}`", rule.name));
+        found.push(with(problem, shown).help(help));
     }
 }

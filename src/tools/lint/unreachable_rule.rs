@@ -37,8 +37,9 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
             }
         };
         let mut problem = Diagnostic::new(LINT.code, rule.span, message);
+        let share = if cover.len() == 1 { "takes all of it" } else { "takes a part of it" };
         for taken in cover.iter().take(SHOWN_MAX) {
-            problem = problem.related(rules[taken.by].span, "takes a part of it");
+            problem = problem.related(rules[taken.by].span, share);
             problem = with(problem, proofs.witness_of(&taken.situation, &rule.when));
         }
         found.push(problem.help("move it up, narrow what stands before it, or take it out"));
