@@ -9,6 +9,7 @@ mod architecture;
 mod cli;
 mod diff;
 mod docs;
+mod editors;
 mod features;
 mod import;
 mod language;
