@@ -16,6 +16,8 @@ const PAGES: &[&str] = &[
     "README.md",
     "docs/guide/language.md",
     "docs/guide/configuration.md",
+    "docs/guide/reviewing.md",
+    "docs/guide/editors.md",
     "docs/reference/codes.md",
     "docs/reference/lints.md",
 ];
@@ -24,26 +26,23 @@ fn page(name: &str) -> String {
     std::fs::read_to_string(Path::new(ROOT).join(name)).unwrap()
 }
 
-/// The blocks of a page in one language.
-fn blocks(page: &str, language: &str) -> Vec<String> {
-    let (mut found, mut open) = (Vec::new(), None::<String>);
+/// The blocks of a page, each with its language.
+fn all_blocks(page: &str) -> Vec<(&str, String)> {
+    let (mut found, mut open) = (Vec::new(), None::<(&str, String)>);
     for line in page.lines() {
         match (&mut open, line.strip_prefix("```")) {
-            (None, Some(word)) => open = Some(if word == language { String::new() } else { "\u{0}".to_owned() }),
-            (Some(text), Some(_)) => {
-                if !text.starts_with('\u{0}') {
-                    found.push(std::mem::take(text));
-                }
-                open = None;
-            }
-            (Some(text), None) => {
-                text.push_str(line);
-                text.push('\n');
-            }
+            (None, Some(language)) => open = Some((language, String::new())),
+            (Some(_), Some(_)) => found.extend(open.take()),
+            (Some((_, text)), None) => text.extend([line, "\n"]),
             (None, None) => {}
         }
     }
     found
+}
+
+/// The blocks of a page in one language.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    all_blocks(page).into_iter().filter(|(of, _)| *of == language).map(|(_, text)| text).collect()
 }
 
 #[test]
@@ -90,6 +89,31 @@ fn the_readme_shows_what_explain_prints() {
 }
 
 #[test]
+fn the_review_shows_what_comes_out() {
+    let page = page("docs/guide/reviewing.md");
+    let rules = blocks(&page, "route");
+    let folder = Folder::new();
+    folder.file("before.route", &rules[0]);
+    folder.file("after.route", &rules[1]);
+    let all = all_blocks(&page);
+    let mut n = 0;
+    for pair in all.windows(2) {
+        let [("sh", command), ("text", shown)] = pair else { continue };
+        let arguments: Vec<&str> = command.trim().strip_prefix("router ").unwrap().split(' ').collect();
+        assert_eq!(run(&folder.0, &arguments).out.trim_end(), shown.trim_end(), "{command}");
+        n += 1;
+    }
+    assert_eq!(n, 3);
+    // What is said beside: the lint that can be mended is mended, and a folder of requests is traffic.
+    run(&folder.0, &["lint", "--fix", "after.route"]);
+    assert!(!std::fs::read_to_string(folder.0.join("after.route")).unwrap().contains("and tokens > 50k"));
+    let requests = Path::new(ROOT).join("examples/requests");
+    let requests = requests.to_str().unwrap();
+    assert!(run(&folder.0, &["replay", "--rules", "after.route", requests]).out.contains("requests of"));
+    assert!(run(&folder.0, &["diff", "--traffic", requests, "before.route", "after.route"]).out.contains("Traffic\n"));
+}
+
+#[test]
 fn the_readmes_commands_and_configuration_work() {
     let readme = page("README.md");
     let commands = blocks(&readme, "sh").concat();
@@ -102,7 +126,7 @@ fn the_readmes_commands_and_configuration_work() {
     let body = commands.split("-d '").nth(1).and_then(|rest| rest.split('\'').next()).unwrap();
     let answer = router.post("/v1/messages", body);
     assert!(answer.text().contains("this request goes to claude-sonnet-4-6"), "{}", answer.body);
-    for subcommand in ["lint", "test", "fmt", "explain", "start", "config"] {
+    for subcommand in ["lint", "test", "fmt", "explain", "diff", "replay", "import", "lsp", "start", "config"] {
         assert_eq!(run(Path::new(ROOT), &[subcommand, "--help"]).code, 0);
     }
     let folder = Folder::new();
