@@ -1,7 +1,7 @@
 //! How two programs decide differently: every pair of effects of which some request has one before and the other after,
 //! each with such a request, or the proof that there is no more.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use crate::lang::analysis::Analysis;
 use crate::lang::analysis::effect::Effect;
@@ -90,11 +90,49 @@ pub enum AdjustKind {
 
 /// The rules of a program in a query.
 struct Encoded {
+    /// The rule's condition; the default, which always holds, comes last.
+    holds: Vec<Truth>,
     /// The rule is the one that decides; the default comes last.
     decides: Vec<Truth>,
     /// By effect: one of its rules decides.
     by_effect: BTreeMap<usize, Truth>,
     effects: Vec<usize>,
+}
+
+/// The rules that are in one program alone, as the one that decides. Those in both are the same in condition and effect,
+/// and stand in one order; which ones are taken for it does not matter for what follows.
+fn lone(old: &Encoded, new: &Encoded) -> Vec<Truth> {
+    let keys = |of: &Encoded| of.holds.iter().copied().zip(of.effects.iter().copied()).collect::<Vec<_>>();
+    let (old_keys, new_keys) = (keys(old), keys(new));
+    let mut places: HashMap<(Truth, usize), VecDeque<usize>> = HashMap::new();
+    for (at, key) in new_keys.iter().enumerate() {
+        places.entry(*key).or_default().push_back(at);
+    }
+    // Each rule of the old program with its equal in the new one, and of these the longest run that is in order there:
+    // by its length, where the shortest tail of such a run stands.
+    let mut matched: Vec<(usize, usize, Option<usize>)> = Vec::new();
+    let mut tails: Vec<usize> = Vec::new();
+    for (at, key) in old_keys.iter().enumerate() {
+        let Some(place) = places.get_mut(key).and_then(VecDeque::pop_front) else { continue };
+        let length = tails.partition_point(|tail| matched[*tail].1 < place);
+        let before = length.checked_sub(1).map(|last| tails[last]);
+        matched.push((at, place, before));
+        match tails.get_mut(length) {
+            Some(tail) => *tail = matched.len() - 1,
+            None => tails.push(matched.len() - 1),
+        }
+    }
+    let (mut in_both, mut next) = ((HashSet::new(), HashSet::new()), tails.last().copied());
+    while let Some(at) = next {
+        let (old_place, new_place, before) = matched[at];
+        in_both.0.insert(old_place);
+        in_both.1.insert(new_place);
+        next = before;
+    }
+    let alone = |of: &Encoded, both: &HashSet<usize>| {
+        (0..of.decides.len()).filter(|at| !both.contains(at)).map(|at| of.decides[at]).collect::<Vec<_>>()
+    };
+    alone(old, &in_both.0).into_iter().chain(alone(new, &in_both.1)).collect()
 }
 
 impl<'p> Analysis<'p> {
@@ -125,6 +163,9 @@ impl<'p> Analysis<'p> {
             ways.push(query.join(&parts, true));
         }
         query.require(&ways);
+        // It follows, and saves the solver from finding it out: where neither decision is by a rule that is new or gone,
+        // the first of the rules that are in both takes the request before and after.
+        query.require(&lone(&old, &new));
         let mut groups: BTreeMap<(usize, usize), Group> = BTreeMap::new();
         let mut is_complete = false;
         while groups.len() < GROUPS_MAX {
@@ -156,13 +197,15 @@ impl<'p> Analysis<'p> {
     fn encode(&self, query: &mut Query<'_>, program: usize, number: &mut dyn FnMut(Effect) -> usize) -> Encoded {
         let known = self.world.program(program);
         let mut open = query.always();
-        let (mut decides, mut effects) = (Vec::new(), Vec::new());
+        let (mut holds, mut decides, mut effects) = (Vec::new(), Vec::new(), Vec::new());
         for (index, rule) in known.rules.iter().enumerate() {
-            let holds = query.rule(program, index);
-            decides.push(query.join(&[open, holds], true));
-            open = query.join(&[open, !holds], true);
+            let own = query.rule(program, index);
+            holds.push(own);
+            decides.push(query.join(&[open, own], true));
+            open = query.join(&[open, !own], true);
             effects.push(number(Effect::of(known, rule)));
         }
+        holds.push(query.always());
         decides.push(open);
         effects.push(number(Effect::of_default(known)));
         let mut rules: BTreeMap<usize, Vec<Truth>> = BTreeMap::new();
@@ -170,7 +213,7 @@ impl<'p> Analysis<'p> {
             rules.entry(*effect).or_default().push(*truth);
         }
         let by_effect = rules.into_iter().map(|(effect, rules)| (effect, query.join(&rules, false))).collect();
-        Encoded { decides, by_effect, effects }
+        Encoded { holds, decides, by_effect, effects }
     }
 
     /// A request that the programs decide differently, under some assumptions. An error when there is none more; nothing

@@ -5,9 +5,10 @@
 //! answer, that answer is set aside and the question ends as `Unknown` unless another one is found.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use batsat::{Callbacks, Lit, Solver, SolverInterface as _, lbool};
+use rustc_hash::FxHashMap;
 
 use crate::lang::analysis::ordered::{Comparison, Ordered};
 use crate::lang::analysis::relations::Linked;
@@ -57,9 +58,11 @@ pub(super) struct Query<'a> {
     pub(super) known: &'a Known,
     solver: Solver<Limit>,
     always: Truth,
-    atoms: HashMap<(usize, AtomId), Truth>,
-    rules: HashMap<(usize, usize), Truth>,
-    lines: HashMap<(usize, usize, usize), Truth>,
+    atoms: FxHashMap<(usize, AtomId), Truth>,
+    rules: FxHashMap<(usize, usize), Truth>,
+    lines: FxHashMap<(usize, usize, usize), Truth>,
+    /// What was joined already: equal conditions are one truth, so that equal parts of two programs are seen to be.
+    joined: FxHashMap<(Vec<Truth>, bool), Truth>,
     pub(super) ordered: BTreeMap<Variable, Ordered>,
     pub(super) comparisons: Vec<Comparison>,
     pub(super) texts: Texts,
@@ -88,9 +91,10 @@ impl<'a> Query<'a> {
             known,
             solver,
             always,
-            atoms: HashMap::new(),
-            rules: HashMap::new(),
-            lines: HashMap::new(),
+            atoms: FxHashMap::default(),
+            rules: FxHashMap::default(),
+            lines: FxHashMap::default(),
+            joined: FxHashMap::default(),
             ordered: BTreeMap::new(),
             comparisons: Vec::new(),
             texts: Texts::default(),
@@ -158,7 +162,12 @@ impl<'a> Query<'a> {
             [] => neutral,
             [one] => *one,
             _ => {
+                kept.sort_unstable();
+                if let Some(known) = self.joined.get(&(kept.clone(), all)) {
+                    return *known;
+                }
                 let whole = self.fresh();
+                self.joined.insert((kept.clone(), all), whole);
                 // For `all`: whole → each part, and all parts → whole; for `any` the same with everything negated.
                 let sign = |truth: Truth| if all { truth } else { !truth };
                 let mut last: Vec<Truth> = vec![sign(whole)];

@@ -1,6 +1,8 @@
 //! Texts and sets: one truth for each test that is asked, held to there being a text, or members, that fit them all.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
 
 use crate::lang::analysis::query::{Imagined, Query, Truth};
 use crate::lang::analysis::situation::{MODEL, PROMPT, Situation, Value};
@@ -18,7 +20,7 @@ use crate::lang::schema::fold;
 pub(super) struct Text {
     pub(super) present: Truth,
     tests: Vec<(TextTest, Truth)>,
-    places: HashMap<TextTest, usize>,
+    places: FxHashMap<TextTest, usize>,
 }
 
 /// Two texts that are compared.
@@ -111,7 +113,7 @@ impl Query<'_> {
                 _ => true,
             };
             let present = if can_be_absent { self.fresh() } else { self.constant(true) };
-            let text = Text { present, tests: Vec::new(), places: HashMap::new() };
+            let text = Text { present, tests: Vec::new(), places: FxHashMap::default() };
             self.texts.all.insert(variable.clone(), text);
         }
         self.texts.all.get_mut(variable).expect("it was put there above")

@@ -9,9 +9,9 @@ mod sample;
 mod search;
 mod walker;
 
+use rustc_hash::FxHashMap;
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::lang::eval::naive;
@@ -75,8 +75,8 @@ const WORK_IN_ALL_MAX: u64 = 1_000_000_000;
 pub(super) struct Known {
     left: Cell<u64>,
     left_in_all: Cell<u64>,
-    regexes: RefCell<HashMap<String, Option<Rc<::regex::Regex>>>>,
-    texts: RefCell<HashMap<Kept, Vec<String>>>,
+    regexes: RefCell<FxHashMap<String, Option<Rc<::regex::Regex>>>>,
+    texts: RefCell<FxHashMap<Kept, Vec<String>>>,
     contradictions: RefCell<Contradictions>,
 }
 
@@ -95,7 +95,7 @@ impl Default for Known {
 #[derive(Debug, Default)]
 struct Contradictions {
     all: Vec<Rc<[(Kept, bool)]>>,
-    of_test: HashMap<(Form, Kept), Vec<usize>>,
+    of_test: FxHashMap<(Form, Kept), Vec<usize>>,
 }
 
 impl Known {
