@@ -17,7 +17,9 @@ use divan::{Bencher, black_box};
 #[path = "../tests/support/generate.rs"]
 #[allow(dead_code, unreachable_pub, missing_debug_implementations, reason = "the tests use the rest")]
 mod generate;
+mod rule_sets;
 use generate::{Fixed, Random};
+use rule_sets::{rules, word};
 
 const RULES: &[usize] = &[10, 100, 1_000, 10_000];
 
@@ -29,32 +31,6 @@ fn plan(text: String) -> Plan {
     let catalogue = Arc::new(config::catalogue::alone());
     let (plan, _, problems) = compile(vec![Source::new("bench.route", text)], &NoFiles, &catalogue);
     plan.unwrap_or_else(|| panic!("{:?}", problems.first()))
-}
-
-/// A word of two or three syllables, the same for the same number.
-fn word(n: usize) -> String {
-    let syllables = ["ka", "to", "mi", "re", "su", "no", "va", "li", "po", "he", "da", "ze", "qu", "fy", "bo", "gi"];
-    let mut text = String::new();
-    let mut rest = n * 7 + 3;
-    for _ in 0..4 {
-        text.push_str(syllables[rest % syllables.len()]);
-        rest /= syllables.len();
-    }
-    text
-}
-
-/// Rules with three keywords each, a threshold and a list of extensions. With `shared`, keywords are of a hundred words.
-fn rules(n: usize, shared: bool) -> String {
-    let mut text = String::new();
-    for rule in 0..n {
-        let k = |at: usize| if shared { word((rule * 3 + at) % 100) } else { word(rule * 3 + at) };
-        text.push_str(&format!(
-            "rule r{rule} {{ when prompt contains any [\"{}\", \"{}\", \"{}\"] and tokens > {} and files contains any [\".e{}\", \".f{}\"] route \"gpt-5\" }}\n",
-            k(0), k(1), k(2), rule % 997 * 10, rule % 13, rule % 7,
-        ));
-    }
-    text.push_str("default { route \"gpt-5-mini\" }");
-    text
 }
 
 /// A request whose features are known already. `hit` is the rule whose first keyword stands in the prompt.
