@@ -4,14 +4,16 @@ use std::sync::{Arc, OnceLock};
 
 use claude_router::config;
 use claude_router::features::tokens::Counter;
+use claude_router::lang::analysis::{Analysis, Reach};
 use claude_router::lang::catalogue::Catalogue;
 use claude_router::lang::eval::{self, naive};
 use claude_router::lang::input::{Facts, Feature, Input};
 use claude_router::lang::ir::load::NoFiles;
-use claude_router::lang::source::Source;
+use claude_router::lang::source::{Source, SourceId};
+use claude_router::lang::syntax;
 use claude_router::lang::{check, compile, diagnostic::render};
 use claude_router::tools::request::{Recorded, with_features};
-use claude_router::tools::{fmt as formatter, lint};
+use claude_router::tools::{fmt as formatter, import as importer, lint};
 use claude_router::wire::Shape;
 use claude_router::wire::event::{Event, assemble};
 use claude_router::wire::ids::Names;
@@ -44,14 +46,19 @@ pub fn fmt(data: &[u8]) {
     }
 }
 
-/// The plan decides as the naive evaluator does: of a generated rule set, or of the text itself.
-pub fn decide(data: &[u8]) {
+/// The rules of a text that is a program, or else of a generated one, and what else to draw from the same bytes.
+fn policy(data: &[u8]) -> (String, generate::Random) {
     let seed = data.iter().take(8).fold(0u64, |seed, byte| seed << 8 | u64::from(*byte));
     let mut random = generate::Random(seed);
-    let text = match std::str::from_utf8(data) {
-        Ok(text) if text.contains("default") => text.to_owned(),
-        _ => generate::policy(&mut random),
-    };
+    match std::str::from_utf8(data) {
+        Ok(text) if text.contains("default") => (text.to_owned(), random),
+        _ => (generate::policy(&mut random), random),
+    }
+}
+
+/// The plan decides as the naive evaluator does: of a generated rule set, or of the text itself.
+pub fn decide(data: &[u8]) {
+    let (text, mut random) = policy(data);
     let (Some(plan), _, _) = compile(vec![Source::new("f.route", text)], &NoFiles, catalogue()) else { return };
     for _ in 0..8 {
         let request = generate::request(&mut random);
@@ -65,6 +72,43 @@ pub fn decide(data: &[u8]) {
         assert_eq!(eval::winner(&plan, &input), naive::winner(&plan.program, &input));
         let (decision, _) = eval::explain(&plan, &input, true);
         assert_eq!(decision, eval::decide(&plan, &input));
+    }
+}
+
+/// What the analysis claims of rules is so: its requests are decided by them, and no request by those that it says nothing
+/// reaches.
+pub fn analysis(data: &[u8]) {
+    let (text, mut random) = policy(data);
+    let (Some(plan), _, _) = compile(vec![Source::new("f.route", text)], &NoFiles, catalogue()) else { return };
+    let analysis = Analysis::of(&plan);
+    let mut never = Vec::new();
+    for rule in 0..plan.program.rules.len().min(50) {
+        match analysis.reach(Some(rule)) {
+            Reach::Reached(situation) => {
+                let facts = situation.facts(&plan.program, 0);
+                let input = Input { request: &situation, facts: &facts };
+                assert_eq!(naive::winner(&plan.program, &input), Some(rule), "{situation:?}");
+            }
+            Reach::Never(_) | Reach::Impossible => never.push(rule),
+            Reach::Unknown => {}
+        }
+    }
+    for _ in 0..16 {
+        let mut request = generate::request(&mut random);
+        let (budgets, pools) = (plan.program.budgets.len(), plan.program.pools.len());
+        let mut facts = generate::facts(&mut random, budgets, catalogue().models.len(), pools);
+        generate::realistic(&mut request, &mut facts);
+        let winner = naive::winner(&plan.program, &Input { request: &request, facts: &facts });
+        assert!(winner.is_none_or(|winner| !never.contains(&winner)), "{winner:?} decides {request:?}");
+    }
+}
+
+/// Any configuration is imported as rules that parse, or refused.
+pub fn import(data: &[u8]) {
+    let Ok(configuration) = serde_json::from_slice(data) else { return };
+    if let Ok(made) = importer::import(&configuration, "config.json", "imported.route") {
+        let (_, problems) = syntax::parse(&Source::new("i.route", made.rules.as_str()), SourceId::default());
+        assert!(problems.is_empty(), "{problems:?}\n{}", made.rules);
     }
 }
 

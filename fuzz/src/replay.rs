@@ -10,6 +10,8 @@ const TARGETS: &[(&str, Target)] = &[
     ("parse", claude_router_fuzz::parse),
     ("fmt", claude_router_fuzz::fmt),
     ("decide", claude_router_fuzz::decide),
+    ("analysis", claude_router_fuzz::analysis),
+    ("import", claude_router_fuzz::import),
     ("stream", claude_router_fuzz::stream),
     ("features", claude_router_fuzz::features),
 ];
