@@ -210,6 +210,23 @@ fn files_of_one_program_are_seen_together() {
 }
 
 #[test]
+fn what_others_write_is_seen() {
+    let main = "use \"names.route\"\ndefault { route \"own\" else big }\n";
+    let mut editor = Editor::start(&[("main.route", main), ("names.route", "let small = \"gpt-5\"\n")]);
+    editor.open("main.route");
+    let told = editor.problems("main.route", |told| !told.is_empty());
+    assert_eq!(codes(&told), ["E208", "E202"], "{told:#?}");
+    let models = "{\"providers\": {\"mine\": {\"baseUrl\": \"http://127.0.0.1:1/v1\", \"models\": {\"own\": {\"contextWindow\": 9000}}}}}";
+    editor.folder.file("router.json", models);
+    editor.folder.file("names.route", "let big = \"gpt-5\"\n");
+    let changes: Vec<Value> =
+        ["router.json", "names.route"].map(|name| json!({"uri": editor.uri(name), "type": 1})).into();
+    editor.tell("workspace/didChangeWatchedFiles", json!({"changes": changes}));
+    editor.problems("main.route", |told| codes(told).iter().all(|code| code.starts_with('W')));
+    assert!(editor.quit());
+}
+
+#[test]
 fn whatever_is_asked_gets_an_answer() {
     let mut editor = Editor::start(&[("a.route", "rule a { when \u{1F600} \"")]);
     editor.open("a.route");

@@ -55,6 +55,9 @@ struct Problems {
 
 struct Server<'a> {
     connection: &'a Connection,
+    /// The configuration that was named at the start.
+    config: Option<PathBuf>,
+    environment: &'a Environment,
     encoding: Encoding,
     documents: Documents,
     catalogue: Arc<Catalogue>,
@@ -88,6 +91,8 @@ pub fn serve(connection: &Connection, config: Option<PathBuf>, environment: &Env
         .or(params.root_uri);
     let mut server = Server {
         connection,
+        config,
+        environment,
         encoding,
         documents: Documents::of(root.as_ref().and_then(path_of)),
         catalogue: Arc::new(crate::config::catalogue::alone()),
@@ -98,7 +103,7 @@ pub fn serve(connection: &Connection, config: Option<PathBuf>, environment: &Env
         working: false,
         results: channel(),
     };
-    server.configure(config, environment);
+    server.configure();
     server.run()
 }
 
@@ -130,11 +135,11 @@ fn capabilities(encoding: Encoding) -> ServerCapabilities {
 
 impl Server<'_> {
     /// Takes the configuration that the router itself would take in this workspace.
-    fn configure(&mut self, config: Option<PathBuf>, environment: &Environment) {
+    fn configure(&mut self) {
         let here =
             self.documents.workspace.as_ref().map(|folder| folder.join("router.json")).filter(|path| path.is_file());
-        let found = crate::config::find::configuration(config.or(here), environment);
-        match found.and_then(|path| Configuration::load(path, environment)) {
+        let found = crate::config::find::configuration(self.config.clone().or(here), self.environment);
+        match found.and_then(|path| Configuration::load(path, self.environment)) {
             Ok(configuration) => self.catalogue = configuration.catalogue,
             Err(problem) => self.say(&problem.0),
         }
@@ -213,6 +218,13 @@ impl Server<'_> {
                 let open: Vec<PathBuf> = self.documents.open.keys().cloned().collect();
                 open.iter().for_each(|path| self.documents.place(path));
                 self.changed(&path);
+            }
+            // The configuration, or a file that a program uses, was written by somebody else.
+            notification::DidChangeWatchedFiles::METHOD | notification::DidChangeConfiguration::METHOD => {
+                self.configure();
+                let open: Vec<PathBuf> = self.documents.open.keys().cloned().collect();
+                open.iter().for_each(|path| self.documents.place(path));
+                open.iter().for_each(|path| self.changed(path));
             }
             notification::DidCloseTextDocument::METHOD => {
                 let Some(params) = read::<notification::DidCloseTextDocument>(message) else { return };

@@ -16,7 +16,7 @@ function settings(): { path: string; args: string[] } {
   };
 }
 
-async function start(output: vscode.LogOutputChannel): Promise<void> {
+async function start(output: vscode.LogOutputChannel, watchers: vscode.FileSystemWatcher[]): Promise<void> {
   const { path, args } = settings();
   const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
   const server: ServerOptions = {
@@ -27,6 +27,7 @@ async function start(output: vscode.LogOutputChannel): Promise<void> {
   const options: LanguageClientOptions = {
     documentSelector: [{ scheme: "file", language: "route" }],
     outputChannel: output,
+    synchronize: { fileEvents: watchers },
   };
   client = new LanguageClient(SECTION, "claude-router", server, options);
   try {
@@ -53,14 +54,16 @@ async function stop(): Promise<void> {
 
 export async function activate(context: vscode.ExtensionContext): Promise<void> {
   const output = vscode.window.createOutputChannel("claude-router", { log: true });
+  const watchers = ["**/*.route", "**/router.json"].map((files) => vscode.workspace.createFileSystemWatcher(files));
   // One start at a time: settings can change while a server starts.
   let turn: Promise<void> = Promise.resolve();
   const restart = (): Promise<void> => {
-    turn = turn.then(stop).then(() => start(output));
+    turn = turn.then(stop).then(() => start(output, watchers));
     return turn;
   };
   context.subscriptions.push(
     output,
+    ...watchers,
     vscode.commands.registerCommand(`${SECTION}.restart`, restart),
     vscode.commands.registerCommand(`${SECTION}.output`, () => output.show()),
     vscode.workspace.onDidChangeConfiguration((change) => {
