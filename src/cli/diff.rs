@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::cli::{Ended, Failed, Out, Shared, replay};
+use crate::cli::replay::{self, Format};
+use crate::cli::{Ended, Failed, Out, Shared};
 use crate::config::{Configuration, Environment, find, rules};
 use crate::features::tokens::Counter;
 use crate::lang::diagnostic::{Diagnostic, render, secret};
@@ -24,13 +25,6 @@ pub(super) struct Arguments {
     /// The form of the report.
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    Human,
-    Json,
-    Markdown,
 }
 
 pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environment, out: &Out) -> Ended {

@@ -26,8 +26,9 @@ pub(super) struct Arguments {
     format: Format,
 }
 
+/// The forms in which tables are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
+pub(super) enum Format {
     Human,
     Json,
     Markdown,
