@@ -87,6 +87,42 @@ fn only_the_model_changes_where_another_one_is_taken() {
 }
 
 #[test]
+fn trap_36_thinking_of_other_makers_is_not_sent_to_anthropic() {
+    let answer = json!({"id": "c1", "model": "gpt-4o", "choices": [{"index": 0, "message": {"role": "assistant", "content": null, "reasoning_content": "hm", "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "Bash", "arguments": "{}"}}]}, "finish_reason": "tool_calls"}], "usage": {"prompt_tokens": 9, "completion_tokens": 1}});
+    let gpt = Upstream::always(Reply::json(200, answer));
+    let claude = Upstream::always(Reply::stream(CLAUDE_STREAM));
+    let providers = json!({
+        "openai": {"apiKey": "sk-a", "baseUrl": format!("{}/v1", gpt.url())},
+        "anthropic": {"apiKey": "sk-b", "baseUrl": claude.url()},
+    });
+    let rules = "rule first { when turns <= 1 and not prompt contains \"claude\" route \"openai/gpt-4o\" }\ndefault { route \"claude-sonnet-4-5\" }";
+    let router = Router::start(&providers.to_string(), rules);
+    let said = router.messages(&ask(false)).json()["content"].clone();
+    assert_eq!((&said[0]["type"], &said[1]["type"]), (&json!("thinking"), &json!("tool_use")), "{said}");
+    // The client sends back what it got; the conversation goes on at Anthropic, for which nothing else changes.
+    let history = |content: &str| {
+        format!(
+            "{{\"model\" : \"claude-sonnet-4-5\",\"max_tokens\":64,\"x\":1.0, \"messages\":[{{\"role\":\"user\",\"content\":\"a \\\"router-\\\" b\"}} ,{{ \"content\": {content}, \"role\":\"assistant\"}},{{\"role\":\"user\",\"content\":[{{\"type\":\"tool_result\",\"tool_use_id\":\"call_1\"}},{{\"type\":\"text\",\"text\":\"on, claude\"}}]}}],\"stream\":true}}"
+        )
+    };
+    let real = "{\"type\":\"thinking\",\"thinking\":\"own\",\"signature\":\"EqQBCg==\"}";
+    let own = format!("[{real},{}]", said[1]);
+    router.post("/v1/messages", &history(&format!("[{real}, {} ,{}]", said[0], said[1])));
+    router.post("/v1/messages", &history(&own));
+    router.post("/v1/messages/count_tokens", &history(&format!("[{},{real},{}]", said[0], said[1])));
+    let sent: Vec<String> = claude.asked().iter().map(|asked| asked.body.clone()).collect();
+    // Between messages only the gap is lost.
+    let close = |body: String| body.replace("} ,{", "},{");
+    assert_eq!(sent, [close(history(&own)), history(&own), close(history(&own))]);
+    // A message that was nothing else goes as a whole.
+    let alone = history(&format!("[{}]", said[0]));
+    router.post("/v1/messages", &alone);
+    let body = claude.asked().last().unwrap().json();
+    let roles: Vec<&Value> = body["messages"].as_array().unwrap().iter().map(|message| &message["role"]).collect();
+    assert_eq!(roles, ["user", "user"]);
+}
+
+#[test]
 fn settings_change_what_they_say_and_nothing_else() {
     let upstream = Upstream::always(Reply::stream(CLAUDE_STREAM));
     let rules = "default { route \"claude-sonnet-4-5\" set temperature 0.3 set max_tokens at most 50 set thinking off set stop [\"END\"] set system append \"Be brief.\" set header \"x-team\" \"core\" }";

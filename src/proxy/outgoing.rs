@@ -16,7 +16,7 @@ use crate::wire::chat::BadBody;
 use crate::wire::ids::Names;
 use crate::wire::openai::Dialect;
 use crate::wire::patch::{self, Changes};
-use crate::wire::{Shape, anthropic, openai};
+use crate::wire::{Shape, anthropic, foreign, openai};
 
 /// The version of the API that translated requests speak.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
@@ -58,10 +58,11 @@ pub(super) fn make(
     let broken = || Failure::client(400, "the body is not a JSON object");
     let same = call.shape == shape;
     let (body, names) = match (same, shape) {
-        (true, _) if changes.is_empty() => (call.body.clone(), Names::default()),
-        (true, Shape::Anthropic) => {
+        (true, Shape::Anthropic) if !changes.is_empty() || foreign::may_be_in(&call.body) => {
             (patch::messages(&call.body, &changes).ok_or_else(broken)?.into(), Names::default())
         }
+        (true, Shape::Anthropic) => (call.body.clone(), Names::default()),
+        (true, Shape::OpenAi) if changes.is_empty() => (call.body.clone(), Names::default()),
         (true, Shape::OpenAi) => {
             let body = patch::completions(&call.body, &changes, dialect.completion_tokens).ok_or_else(broken)?;
             (body.into(), Names::default())
@@ -89,7 +90,7 @@ pub(super) fn make(
 /// The request that asks an Anthropic provider to count.
 pub(super) fn count(call: &Call, provider: &Provider, card: &Card, asked: &str) -> Result<Outgoing, Failure> {
     let changes = Changes { model: (asked != card.name).then(|| card.name.clone()), ..Changes::default() };
-    let body = if changes.is_empty() {
+    let body = if changes.is_empty() && !foreign::may_be_in(&call.body) {
         call.body.clone()
     } else {
         patch::messages(&call.body, &changes)

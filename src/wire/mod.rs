@@ -5,6 +5,7 @@ pub mod anthropic;
 pub mod chat;
 pub mod completions;
 pub mod event;
+pub mod foreign;
 pub mod ids;
 pub mod messages;
 pub mod openai;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::wire::chat::{Block, Chat, Media, Role, Thinking, ToolChoice};
 use crate::wire::event::{Answer, Decoder, Event, Opened, Stop, Usage};
+use crate::wire::foreign::signature;
 use crate::wire::ids::{Names, clean_id, hex};
 use crate::wire::patch::Changes;
 use crate::wire::sse::{Message, Reader};
@@ -575,12 +576,6 @@ impl StreamDecoder {
         self.done = true;
         events.push(broken(message));
     }
-}
-
-/// The signature of thinking that another maker did: marked as the router's, so that it is never taken for theirs.
-fn signature(thinking: &str) -> String {
-    use sha2::{Digest as _, Sha256};
-    format!("router-{}", hex(&Sha256::digest(thinking.as_bytes()), 12))
 }
 
 impl Decoder for StreamDecoder {

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::wire::foreign;
 use crate::wire::text::Str;
 
 /// What a request is changed to on its way out. What is none stays as it was.
@@ -171,9 +172,12 @@ fn json_text(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// Makes changes to an Anthropic Messages body.
+/// Makes changes to an Anthropic Messages body, and leaves out the thinking of other makers.
 pub fn messages(body: &[u8], changes: &Changes) -> Option<String> {
     let mut patch = Patch::new(body)?;
+    if let Some(messages) = patch.get("messages").and_then(foreign::left_out) {
+        patch.set("messages", messages);
+    }
     common(&mut patch, changes, "stop_sequences");
     if let Some(tokens) = changes.max_tokens {
         patch.set("max_tokens", tokens.to_string());
