@@ -279,6 +279,44 @@ fn the_chain_is_followed_when_a_target_refuses() {
 }
 
 #[test]
+fn trap_61_what_is_too_long_goes_to_a_larger_window_or_is_said_as_the_client_knows_it() {
+    let message = "This model's maximum context length is 128000 tokens. However, your messages resulted in 150000 tokens. Please reduce the length of the messages.";
+    let small =
+        Upstream::always(Reply::json(400, json!({"error": {"message": message, "code": "context_length_exceeded"}})));
+    let large = Upstream::always(Reply::stream(CLAUDE_STREAM));
+    let configuration = json!({
+        "anthropic": {"apiKey": "k", "baseUrl": large.url()},
+        "openai": {"apiKey": "k", "baseUrl": small.url()},
+        "providers": {"tiny": {"baseUrl": small.url(), "models": {"tiny": {"contextWindow": 9000}}}},
+    });
+    let start = |rules: &str| Router::start(&configuration.to_string(), rules);
+    // 128,000 tokens, then 9,000, then 200,000: the second one is not asked.
+    let router = start("default { route \"gpt-4o\" else \"tiny\" else \"claude-sonnet-4-5\" }");
+    let answer = router.messages(&ask(true));
+    assert_eq!((answer.status, answer.body.as_str()), (200, CLAUDE_STREAM));
+    assert_eq!((small.asked().len(), large.asked().len()), (1, 1));
+    // Nobody larger: in the words of the client's API, so that Claude Code compacts.
+    let router = start("default { route \"gpt-4o\" else \"tiny\" retry 2 }");
+    let answer = router.messages(&ask(true));
+    assert_eq!((answer.status, small.asked().len()), (400, 2), "{}", answer.body);
+    let error = &answer.json()["error"];
+    assert_eq!(
+        (&error["type"], &error["message"]),
+        (&json!("invalid_request_error"), &json!("prompt is too long: 150000 tokens > 128000 maximum"))
+    );
+    // What is known before anybody is asked is said so too, without numbers that nobody counted.
+    let router = start("default { route \"tiny\" }");
+    let mut long = ask(true);
+    long["messages"][0]["content"] = json!("so many words ".repeat(20_000));
+    let answer = router.messages(&long);
+    let told = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(answer.status == 400 && told.starts_with("prompt is too long: no target of the rule"), "{told}");
+    long["messages"][0]["role"] = json!("user");
+    let answer = router.post("/v1/chat/completions", &long.to_string());
+    assert_eq!((answer.status, &answer.json()["error"]["code"]), (400, &json!("context_length_exceeded")));
+}
+
+#[test]
 fn the_chain_is_followed_when_a_target_closes_the_connection() {
     falls_back(Reply::Close);
 }

@@ -2,6 +2,7 @@
 
 use claude_router::wire::event::{Event, Opened, Stop, assemble};
 use claude_router::wire::ids::{Names, clean_id, short_name};
+use claude_router::wire::overflow::Overflow;
 use claude_router::wire::{Shape, anthropic, openai};
 use serde_json::{Value, json};
 
@@ -235,4 +236,51 @@ fn a_whole_answer_and_a_stream_give_the_same() {
         &[openai_stream(&[json!({"content": "hi"}), tool(Some(0), "a", "f", "{\"x\":1}")], "tool_calls").as_bytes()],
     );
     assert_eq!(assemble(&events), assemble(&streamed));
+}
+
+#[test]
+fn trap_61_what_is_too_long_is_said_with_the_numbers_of_the_provider() {
+    let told = |message: &str, shape: Shape| Overflow::of(400, message).map(|overflow| overflow.words(shape));
+    let too_long = |input: u64, limit: u64| format!("prompt is too long: {input} tokens > {limit} maximum");
+    let lower = |input: u64, output: u64, limit: u64| {
+        format!(
+            "input length and `max_tokens` exceed context limit: {input} + {output} > {limit}, decrease input length or `max_tokens` and try again"
+        )
+    };
+    for (message, words) in [
+        ("prompt is too long: 210000 tokens > 200000 maximum", too_long(210_000, 200_000)),
+        ("input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000, decrease input length or `max_tokens` and try again", lower(190_000, 20_000, 200_000)),
+        ("This model's maximum context length is 128000 tokens. However, your messages resulted in 150000 tokens. Please reduce the length of the messages.", too_long(150_000, 128_000)),
+        ("This model's maximum context length is 65536 tokens. However, you requested 70000 tokens (62000 in the messages, 8000 in the completion). Please reduce the length of the messages or completion.", lower(62_000, 8_000, 65_536)),
+        ("This model's maximum context length is 4097 tokens, however you requested 9000 tokens (8000 in your prompt; 1000 for the completion).", too_long(8_000, 4_097)),
+        ("This endpoint's maximum context length is 131072 tokens. However, you requested about 140000 tokens (98000 of text input, 10000 of tool input, 32000 in the output). Please reduce the length of either one.", lower(108_000, 32_000, 131_072)),
+        ("Requested token count exceeds the model's maximum context length of 262144 tokens. You requested a total of 262462 tokens: 230462 tokens from the input messages and 32000 tokens for the completion.", lower(230_462, 32_000, 262_144)),
+        ("'max_tokens' or 'max_completion_tokens' is too large: 32000. This model's maximum context length is 40960 tokens and your request has 12000 input tokens (32000 > 40960 - 12000).", lower(12_000, 32_000, 40_960)),
+        ("Input tokens exceed the configured limit of 272000 tokens. Your messages resulted in 300000 tokens. Please reduce the length of the messages.", too_long(300_000, 272_000)),
+        ("This model's maximum prompt length is 131072 but the request contains 537812 tokens.", too_long(537_812, 131_072)),
+        ("The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).", too_long(1_200_000, 1_048_576)),
+        ("request (5000 tokens) exceeds the available context size (4096 tokens), try increasing it", too_long(5_000, 4_096)),
+        ("Prompt contains 40000 tokens and 0 draft tokens, too large for model with 32768 maximum context length", too_long(40_000, 32_768)),
+        ("the request exceeds the available context size. try increasing the context size or enable context shift", "prompt is too long: the request exceeds the available context size. try increasing the context size or enable context shift".to_owned()),
+        ("Your input exceeds the context window of this model. Please adjust your input and try again.", "prompt is too long: Your input exceeds the context window of this model. Please adjust your input and try again.".to_owned()),
+    ] {
+        assert_eq!(told(message, Shape::Anthropic), Some(words), "{message}");
+    }
+    for other in [
+        "max_tokens is too large",
+        "Rate limit reached on tokens per minute: Limit 6000, Requested 20000",
+        "too many tools",
+        "",
+    ] {
+        assert_eq!(told(other, Shape::Anthropic), None, "{other}");
+    }
+    assert_eq!(Overflow::of(429, "prompt is too long: 2 tokens > 1 maximum"), None);
+    // A client of the other API reads it in that one's words.
+    assert_eq!(
+        told("prompt is too long: 210000 tokens > 200000 maximum", Shape::OpenAi).unwrap(),
+        "This model's maximum context length is 200000 tokens. However, your messages resulted in 210000 tokens. Please reduce the length of the messages or completion."
+    );
+    // Numbers beyond all measure are no number.
+    let huge = "prompt is too long: 99999999999999999999999 tokens > 1 maximum";
+    assert_eq!(told(huge, Shape::Anthropic).unwrap(), huge);
 }

@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 
+use crate::wire::overflow::Overflow;
 use crate::wire::{Shape, anthropic, openai};
 
 /// Whose fault it is.
@@ -38,15 +39,22 @@ pub(super) struct Failure {
     pub(super) headers: Vec<(String, String)>,
     /// A provider's own body, given on byte for byte: it is in the client's shape already.
     pub(super) body: Option<Bytes>,
+    /// The request is too long for the model.
+    pub(super) is_too_long: bool,
 }
 
 impl Failure {
     pub(super) fn new(blame: Blame, status: u16, message: impl Into<String>) -> Self {
-        Self { blame, status, message: message.into(), headers: Vec::new(), body: None }
+        Self { blame, status, message: message.into(), headers: Vec::new(), body: None, is_too_long: false }
     }
 
     pub(super) fn client(status: u16, message: impl Into<String>) -> Self {
         Self::new(Blame::Client, status, message)
+    }
+
+    /// The request is too long for the model: said so that clients know what to do.
+    pub(super) fn too_long(blame: Blame, overflow: &Overflow, shape: Shape) -> Self {
+        Self { is_too_long: true, ..Self::new(blame, 400, overflow.words(shape)) }
     }
 
     pub(super) fn with_header(mut self, name: &str, value: impl Into<String>) -> Self {
@@ -62,7 +70,10 @@ impl Failure {
             (None, Shape::Anthropic) => {
                 Body::from(anthropic::error_body(anthropic::error_kind(self.status), message, request_id))
             }
-            (None, Shape::OpenAi) => Body::from(openai::error_body(self.status, message)),
+            (None, Shape::OpenAi) => {
+                let code = self.is_too_long.then_some("context_length_exceeded");
+                Body::from(openai::error_body(self.status, message, code))
+            }
         };
         let mut response = Response::new(body);
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_GATEWAY);

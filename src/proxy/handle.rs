@@ -25,6 +25,7 @@ use crate::proxy::upstream::{self, Refusal};
 use crate::proxy::{Active, App, echo, headers};
 use crate::state::ledger::Caller;
 use crate::wire::Shape;
+use crate::wire::overflow::Overflow;
 
 /// Bodies larger than this are decided on a thread of their own, in bytes.
 const LARGE_BODY: usize = 64 << 10;
@@ -164,7 +165,14 @@ async fn attempts(
 ) -> Result<Response, Failure> {
     if let Some(rejection) = &decided.decision.rejection {
         let blame = if decided.decision.action == Action::Unservable { Blame::Client } else { Blame::Rules };
-        let mut failure = Failure::new(blame, rejection.status, rejection.message.clone());
+        let is_too_long = decided.decision.action == Action::Unservable
+            && !decided.decision.skipped.is_empty()
+            && decided.decision.skipped.iter().all(|skipped| skipped.reason == Reason::ContextWindow);
+        let mut failure = if is_too_long {
+            Failure::too_long(blame, &Overflow::known(rejection.message.clone()), call.shape)
+        } else {
+            Failure::new(blame, rejection.status, rejection.message.clone())
+        };
         if let Some(after) = rejection.retry_after_s {
             failure = failure.with_header("retry-after", after.to_string());
         }
@@ -174,10 +182,15 @@ async fn attempts(
         tracing::warn!(request = %call.id, model = %skipped.model, "passed over: {}", skipped.detail);
     }
     let mut last: Option<Failure> = None;
+    // The largest window that the request did not fit into.
+    let mut too_small: Option<u64> = None;
     let n = decided.decision.attempts.len();
     for index in 0..n {
         let attempt = &decided.decision.attempts[index];
         let card = active.plan.program.catalogue.card(attempt.model);
+        if too_small.is_some_and(|window| card.window <= window) {
+            continue;
+        }
         notes.target = Some((card.provider.clone(), card.name.clone()));
         let tried = target(app, active, call, decided, index, notes.entry.as_ref()).await;
         match tried {
@@ -188,7 +201,10 @@ async fn attempts(
             }
             Err((failure, try_next)) => {
                 tracing::warn!(request = %call.id, model = %card.full_name(), "{}", failure.message);
-                if !try_next {
+                if failure.is_too_long {
+                    // Only a larger window can do better.
+                    too_small = too_small.max(Some(card.window));
+                } else if !try_next {
                     return Err(failure);
                 }
                 last = Some(failure);
@@ -337,7 +353,11 @@ async fn once(
 /// A provider's refusal as the client's failure: its own body where the client understands it, its message otherwise.
 fn refused(refusal: Refusal, upstream_shape: Shape, client_shape: Shape) -> Failure {
     let own = refusal.body.filter(|body| upstream::fits(upstream_shape, client_shape, body));
-    let mut failure = Failure::new(Blame::Upstream, refusal.status, refusal.message);
+    let mut failure = match &refusal.overflow {
+        Some(overflow) if own.is_none() => Failure::too_long(Blame::Upstream, overflow, client_shape),
+        _ => Failure::new(Blame::Upstream, refusal.status, refusal.message),
+    };
+    failure.is_too_long = refusal.overflow.is_some();
     failure.body = own;
     failure.headers = headers::kept(&refusal.headers);
     failure

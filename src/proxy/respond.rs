@@ -229,7 +229,7 @@ impl Passing {
                 let event = serde_json::json!({"type": "error", "error": {"type": "api_error", "message": message}});
                 format!("event: error\ndata: {event}\n\n")
             }
-            Shape::OpenAi => format!("data: {}\n\n", openai::error_body(502, &message)),
+            Shape::OpenAi => format!("data: {}\n\n", openai::error_body(502, &message, None)),
         };
         Some(Bytes::from(body))
     }

@@ -10,6 +10,7 @@ use crate::proxy::App;
 use crate::proxy::outgoing::Outgoing;
 use crate::wire::Shape;
 use crate::wire::event::{Decoder, Event};
+use crate::wire::overflow::Overflow;
 
 /// How long the first byte may take when no rule says otherwise.
 pub(super) const FIRST_BYTE: Duration = Duration::from_mins(5);
@@ -46,11 +47,21 @@ pub(super) struct Refusal {
     pub(super) try_next: bool,
     /// The provider is to blame, not the request.
     pub(super) by_provider: bool,
+    /// The request is too long for the model.
+    pub(super) overflow: Option<Overflow>,
 }
 
 impl Refusal {
     fn of_connection(status: u16, message: String) -> Self {
-        Self { status, message, headers: HeaderMap::new(), body: None, try_next: true, by_provider: true }
+        Self {
+            status,
+            message,
+            headers: HeaderMap::new(),
+            body: None,
+            try_next: true,
+            by_provider: true,
+            overflow: None,
+        }
     }
 }
 
@@ -79,6 +90,16 @@ pub(super) async fn begin(app: &App, outgoing: &Outgoing, who: &str, first_byte:
         Err(error) => return Err(broke(&error)),
     };
     if is_stream && let Some((kind, message)) = error_at_once(outgoing, &first) {
+        if let Some(overflow) = Overflow::of(400, &message) {
+            let told = format!("{who} answered with an error: {message}");
+            return Err(Refusal {
+                status: 400,
+                try_next: false,
+                by_provider: false,
+                overflow: Some(overflow),
+                ..Refusal::of_connection(400, told)
+            });
+        }
         let status = if kind == "overloaded_error" { 529 } else { 502 };
         return Err(Refusal::of_connection(status, format!("{who}: {message}")));
     }
@@ -118,9 +139,11 @@ async fn refusal(
     let body = body.freeze();
     // 401, 403 and 404 are about the router's key and configuration, which the client cannot mend.
     let ours = matches!(status, 401 | 403 | 404);
-    let try_next = ours || matches!(status, 408 | 429) || status >= 500;
-    let message = format!("{who} answered {status}: {}", message_of(&body));
-    Refusal { status, message, headers, body: Some(body), try_next, by_provider: try_next && !ours }
+    let said = message_of(&body);
+    let overflow = Overflow::of(status, &said);
+    let try_next = overflow.is_none() && (ours || matches!(status, 408 | 429) || status >= 500);
+    let message = format!("{who} answered {status}: {said}");
+    Refusal { status, message, headers, body: Some(body), try_next, by_provider: try_next && !ours, overflow }
 }
 
 /// The message in a body of an error, whatever its form.

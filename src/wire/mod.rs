@@ -9,6 +9,7 @@ pub mod foreign;
 pub mod ids;
 pub mod messages;
 pub mod openai;
+pub mod overflow;
 pub mod patch;
 pub mod sse;
 pub mod text;

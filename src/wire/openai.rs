@@ -26,8 +26,8 @@ const BILLING_HEADER: &str = "x-anthropic-billing-header";
 /// What stands for a result without content.
 const NO_OUTPUT: &str = "(no output)";
 
-/// The body of an error.
-pub fn error_body(status: u16, message: &str) -> String {
+/// The body of an error; `code` is the API's word for what a program can do something about.
+pub fn error_body(status: u16, message: &str, code: Option<&str>) -> String {
     let kind = match status {
         401 => "authentication_error",
         402 => "billing_error",
@@ -37,7 +37,7 @@ pub fn error_body(status: u16, message: &str) -> String {
         400..=499 => "invalid_request_error",
         _ => "server_error",
     };
-    json!({"error": {"message": message, "type": kind, "param": null, "code": null}}).to_string()
+    json!({"error": {"message": message, "type": kind, "param": null, "code": code}}).to_string()
 }
 
 // --- requests --------------------------------------------------------------------------------------------------------
