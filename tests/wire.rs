@@ -2,7 +2,9 @@
 
 use claude_router::wire::event::{Event, Opened, Stop, assemble};
 use claude_router::wire::ids::{Names, clean_id, short_name};
+use claude_router::wire::messages;
 use claude_router::wire::overflow::Overflow;
+use claude_router::wire::patch::Changes;
 use claude_router::wire::{Shape, anthropic, openai};
 use serde_json::{Value, json};
 
@@ -283,4 +285,39 @@ fn trap_61_what_is_too_long_is_said_with_the_numbers_of_the_provider() {
     // Numbers beyond all measure are no number.
     let huge = "prompt is too long: 99999999999999999999999 tokens > 1 maximum";
     assert_eq!(told(huge, Shape::Anthropic).unwrap(), huge);
+}
+
+#[test]
+fn trap_40_deferred_tools_are_offered_once_they_were_found() {
+    let tool = |name: &str, deferred: bool| json!({"name": name, "input_schema": {"type": "object"}, "defer_loading": deferred});
+    let search = json!({"type": "tool_search_tool_regex_20251119", "name": "tool_search_tool_regex"});
+    let offered = |tools: Value, choice: &str| {
+        let body = json!({"model": "m", "max_tokens": 9, "tools": tools, "tool_choice": {"type": "tool", "name": choice}, "messages": [
+            {"role": "user", "content": "x"},
+            {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "ToolSearch", "input": {}}]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": [{"type": "tool_reference", "tool_name": "Found"}]}]},
+            {"role": "assistant", "content": [{"type": "tool_use", "id": "t2", "name": "Called", "input": {}}]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t2", "content": "done"}]},
+        ]});
+        let body = body.to_string();
+        let chat = messages::decode(body.as_bytes()).unwrap();
+        let (sent, _) = openai::encode(&chat, &Changes::default(), openai::Dialect::default());
+        serde_json::from_str::<Value>(&sent).unwrap()
+    };
+    let names = |sent: &Value| -> Vec<String> {
+        let tools = sent["tools"].as_array().unwrap();
+        tools.iter().map(|tool| tool["function"]["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = [tool("ToolSearch", false), tool("Found", true), tool("Called", true), tool("Placeholder", true)];
+    let sent = offered(json!(all), "Placeholder");
+    assert_eq!(names(&sent), ["ToolSearch", "Found", "Called"]);
+    assert_eq!(sent["tool_choice"], Value::Null, "what is not offered cannot be demanded");
+    assert_eq!(sent["messages"][2]["content"], "The tool `Found` can be called now.");
+    assert_eq!(offered(json!(all), "Found")["tool_choice"]["function"]["name"], "Found");
+    // Where the provider would have searched, nobody can find them: all are offered.
+    let sent = offered(json!([search, tool("A", true), tool("B", false)]), "A");
+    assert_eq!(
+        (names(&sent), &sent["tool_choice"]["function"]["name"]),
+        (vec!["A".to_owned(), "B".to_owned()], &json!("A"))
+    );
 }

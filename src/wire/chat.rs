@@ -192,6 +192,39 @@ impl<'a> Chat<'a> {
     }
 }
 
+impl<'a> Chat<'a> {
+    /// The tools that a model can be offered which neither runs tools of its own provider nor searches for others: a
+    /// deferred one once it was found or called; all of them where the provider would have had to search.
+    pub fn offered(&self) -> impl Iterator<Item = &Tool<'a>> {
+        let mut loaded: Vec<String> = Vec::new();
+        self.each_block(|_, block| match block {
+            Block::ToolUse { name, .. } => loaded.push(name.to_string()),
+            Block::Other { kind, raw } => loaded.extend(referenced(kind, raw)),
+            _ => {}
+        });
+        let searches =
+            self.tools.iter().any(|tool| tool.server.as_ref().is_some_and(|kind| kind.starts_with(TOOL_SEARCH)));
+        self.tools.iter().filter(move |tool| {
+            let is_there = !tool.deferred || searches || loaded.iter().any(|name| **name == *tool.name);
+            tool.server.is_none() && tool.schema.is_some() && is_there
+        })
+    }
+}
+
+/// What the provider's own search for tools is called, without its version.
+const TOOL_SEARCH: &str = "tool_search_tool";
+
+/// The tool that a block says was found.
+pub fn referenced(kind: &str, raw: &RawValue) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Reference<'a> {
+        #[serde(borrow)]
+        tool_name: Str<'a>,
+    }
+    let read = (kind == "tool_reference").then(|| serde_json::from_str::<Reference<'_>>(raw.get()).ok())??;
+    Some(read.tool_name.to_string())
+}
+
 /// A body that is not a chat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadBody(pub String);

@@ -3,9 +3,11 @@
 //!
 //! Source: the published API reference; what servers that call themselves compatible really send.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
-use crate::wire::chat::{Block, Chat, Media, Role, Thinking, ToolChoice};
+use crate::wire::chat::{Block, Chat, Media, Role, Thinking, ToolChoice, referenced};
 use crate::wire::event::{Answer, Decoder, Event, Opened, Stop, Usage};
 use crate::wire::foreign::signature;
 use crate::wire::ids::{Names, clean_id, hex};
@@ -94,7 +96,7 @@ fn parameters(chat: &Chat<'_>, changes: &Changes, dialect: Dialect, body: &mut M
 
 fn tools(chat: &Chat<'_>, body: &mut Map<String, Value>, names: &mut Names) {
     let mut offered: Vec<Value> = Vec::new();
-    for tool in chat.tools.iter().filter(|tool| tool.server.is_none() && tool.schema.is_some()) {
+    for tool in chat.offered() {
         let schema = tool.schema.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_else(|| json!({}));
         let mut function = json!({"name": names.shorten(&tool.name), "parameters": schema});
         if let Some(description) = &tool.description {
@@ -105,7 +107,7 @@ fn tools(chat: &Chat<'_>, body: &mut Map<String, Value>, names: &mut Names) {
     if offered.is_empty() {
         return;
     }
-    let offers = |name: &str| chat.tools.iter().any(|tool| tool.server.is_none() && &*tool.name == name);
+    let offers = |name: &str| chat.offered().any(|tool| &*tool.name == name);
     let choice = match &chat.tool_choice {
         ToolChoice::Unsaid | ToolChoice::Auto => None,
         ToolChoice::Any => Some(json!("required")),
@@ -230,11 +232,16 @@ fn part(block: &Block<'_>) -> Option<Value> {
 
 /// The texts of some blocks; what is no text, image or call is given as the JSON that it is.
 fn plain(blocks: &[Block<'_>]) -> String {
-    let mut texts: Vec<&str> = Vec::new();
+    let mut texts: Vec<Cow<'_, str>> = Vec::new();
     for block in blocks {
         match block {
-            Block::Text(text) if !text.is_empty() => texts.push(text),
-            Block::Other { kind, raw } if &**kind != "redacted_thinking" => texts.push(raw.get()),
+            Block::Text(text) if !text.is_empty() => texts.push(Cow::Borrowed(text)),
+            Block::Other { kind, raw } if &**kind != "redacted_thinking" => {
+                texts.push(match referenced(kind, raw) {
+                    Some(tool) => Cow::Owned(format!("The tool `{tool}` can be called now.")),
+                    None => Cow::Borrowed(raw.get()),
+                });
+            }
             Block::Text(_)
             | Block::Other { .. }
             | Block::Image(_)
