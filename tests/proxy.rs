@@ -317,6 +317,16 @@ fn trap_61_what_is_too_long_goes_to_a_larger_window_or_is_said_as_the_client_kno
 }
 
 #[test]
+fn trap_65_a_client_is_told_how_long_to_wait() {
+    let details = json!([{"error": {"code": 429, "message": "quota", "details": [{"retryDelay": "41.2s"}]}}]);
+    let upstream = Upstream::always(Reply::json(429, details));
+    let router = Router::start(&openai(&upstream), TO_GPT);
+    let answer = router.messages(&ask(true));
+    assert_eq!((answer.status, answer.header("retry-after")), (429, Some("42")));
+    assert_eq!(answer.json()["error"]["type"], "rate_limit_error");
+}
+
+#[test]
 fn the_chain_is_followed_when_a_target_closes_the_connection() {
     falls_back(Reply::Close);
 }

@@ -5,6 +5,7 @@ use claude_router::wire::ids::{Names, clean_id, short_name};
 use claude_router::wire::messages;
 use claude_router::wire::overflow::Overflow;
 use claude_router::wire::patch::Changes;
+use claude_router::wire::retry;
 use claude_router::wire::{Shape, anthropic, openai};
 use serde_json::{Value, json};
 
@@ -320,4 +321,26 @@ fn trap_40_deferred_tools_are_offered_once_they_were_found() {
         (names(&sent), &sent["tool_choice"]["function"]["name"]),
         (vec!["A".to_owned(), "B".to_owned()], &json!("A"))
     );
+}
+
+#[test]
+fn trap_65_a_time_to_wait_is_in_whole_seconds() {
+    let body =
+        |delay: &str| json!({"error": {"code": 429, "details": [{"@type": "x"}, {"retryDelay": delay}]}}).to_string();
+    let now = 1_445_412_450;
+    for (header, body, seconds) in [
+        (Some("7"), String::new(), Some(7)),
+        (Some(" 0 "), String::new(), Some(0)),
+        (Some("0.25"), body("9s"), Some(1)),
+        (Some("Wed, 21 Oct 2015 07:28:00 GMT"), String::new(), Some(30)),
+        (Some("Wed, 21 Oct 2015 07:00:00 GMT"), String::new(), Some(0)),
+        (None, body("7.5s"), Some(8)),
+        (Some("soon"), format!("[{}]", body("3s")), Some(3)),
+        (Some("-4"), body("never"), None),
+        (Some("1e300"), String::new(), None),
+        (Some("99999999999"), "not json".to_owned(), None),
+        (None, "[]".to_owned(), None),
+    ] {
+        assert_eq!(retry::after(header, body.as_bytes(), now), seconds, "{header:?} {body}");
+    }
 }

@@ -26,6 +26,7 @@ use crate::proxy::{Active, App, echo, headers};
 use crate::state::ledger::Caller;
 use crate::wire::Shape;
 use crate::wire::overflow::Overflow;
+use crate::wire::retry;
 
 /// Bodies larger than this are decided on a thread of their own, in bytes.
 const LARGE_BODY: usize = 64 << 10;
@@ -333,7 +334,7 @@ async fn once(
                 recorder.refused();
             }
             let try_next = refusal.try_next;
-            return Err((refused(refusal, outgoing.shape, call.shape), try_next));
+            return Err((refused(refusal, outgoing.shape, call.shape, app.clock.unix_seconds()), try_next));
         }
     };
     let same_shape = outgoing.shape == call.shape;
@@ -351,7 +352,9 @@ async fn once(
 }
 
 /// A provider's refusal as the client's failure: its own body where the client understands it, its message otherwise.
-fn refused(refusal: Refusal, upstream_shape: Shape, client_shape: Shape) -> Failure {
+fn refused(refusal: Refusal, upstream_shape: Shape, client_shape: Shape, now: i64) -> Failure {
+    let after =
+        retry::after(headers::text(&refusal.headers, "retry-after"), refusal.body.as_deref().unwrap_or_default(), now);
     let own = refusal.body.filter(|body| upstream::fits(upstream_shape, client_shape, body));
     let mut failure = match &refusal.overflow {
         Some(overflow) if own.is_none() => Failure::too_long(Blame::Upstream, overflow, client_shape),
@@ -360,6 +363,10 @@ fn refused(refusal: Refusal, upstream_shape: Shape, client_shape: Shape) -> Fail
     failure.is_too_long = refusal.overflow.is_some();
     failure.body = own;
     failure.headers = headers::kept(&refusal.headers);
+    if let Some(seconds) = after {
+        failure.headers.retain(|(name, _)| name != "retry-after");
+        failure.headers.push(("retry-after".to_owned(), seconds.to_string()));
+    }
     failure
 }
 

@@ -57,6 +57,11 @@ pub(super) fn kept(headers: &HeaderMap) -> Vec<(String, String)> {
     kept.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned()))).collect()
 }
 
+/// A header's value, where it is text.
+pub(super) fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}
+
 /// The headers as the features read them: folded names, values that are text, credentials left out.
 pub(super) fn for_rules(headers: &HeaderMap) -> Vec<(String, String)> {
     let secret = ["authorization", "x-api-key", "x-goog-api-key", "cookie", "proxy-authorization"];

@@ -11,6 +11,7 @@ pub mod messages;
 pub mod openai;
 pub mod overflow;
 pub mod patch;
+pub mod retry;
 pub mod sse;
 pub mod text;
 
