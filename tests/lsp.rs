@@ -244,3 +244,30 @@ fn whatever_is_asked_gets_an_answer() {
     assert_eq!(editor.at("hover", "not%20open.route", 0, 0, json!({})), Value::Null);
     assert!(editor.quit());
 }
+
+#[test]
+fn what_is_no_message_ends_it_with_a_reason() {
+    let folder = crate::support::router::Folder::new();
+    let hello = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{\"capabilities\":{}}}";
+    let hello = format!("content-length: {}\r\nContent-Type: x\r\n\r\n{hello}", hello.len());
+    let ready = "{\"jsonrpc\":\"2.0\",\"method\":\"initialized\",\"params\":{}}";
+    let ready = format!("{hello}Content-Length: {}\r\n\r\n{ready}", ready.len());
+    let long = "x".repeat(10_000);
+    for (sent, code, why) in [
+        (String::new(), 2, "the editor has gone"),
+        ("GET / HTTP/1.1\r\n".to_owned(), 2, "a header was expected"),
+        (long, 2, "a header was expected"),
+        ("X: y\r\n\r\n".to_owned(), 2, "no `Content-Length`"),
+        ("Content-Length: 99999999999999\r\n\r\n{}".to_owned(), 2, "larger than"),
+        ("Content-Length: 99999999999999999999999999\r\n\r\n{}".to_owned(), 2, "no `Content-Length`"),
+        ("Content-Length: 2\r\n\r\n{}".to_owned(), 2, "cannot be read"),
+        ("Content-Length: 200\r\n\r\n{}".to_owned(), 2, "the editor has gone"),
+        (format!("{ready}Content-Length: 3\r\n\r\nabc"), 2, "cannot be read"),
+        // Whoever goes without a word is gone.
+        (ready, 0, ""),
+    ] {
+        let ended = crate::support::router::run_with_input(&folder.0, &["lsp"], sent.as_bytes());
+        assert_eq!(ended.code, code, "{sent:.60}: {ended:?}");
+        assert!(ended.err.contains(why), "{sent:.60}: {}", ended.err);
+    }
+}

@@ -1,8 +1,7 @@
 //! `router lsp`.
 
+use std::io::BufReader;
 use std::process::ExitCode;
-
-use lsp_server::Connection;
 
 use crate::cli::{Ended, Failed, Shared};
 use crate::config::Environment;
@@ -16,11 +15,12 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(_: &Arguments, shared: &Shared, environment: &Environment) -> Ended {
-    let (connection, threads) = Connection::stdio();
+    let input = BufReader::new(std::io::stdin());
+    let (connection, pipe) = lsp::connect(input, std::io::stdout());
     let served = lsp::serve(&connection, shared.config.clone(), environment);
-    // The threads end when nobody holds the connection.
     drop(connection);
-    threads.join()?;
+    // What broke the connection says more than that it broke.
+    pipe.end().map_err(Failed)?;
     served.map_err(Failed)?;
     Ok(ExitCode::SUCCESS)
 }

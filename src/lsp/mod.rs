@@ -9,7 +9,9 @@ mod documents;
 mod features;
 mod hover;
 mod names;
+mod pipe;
 mod place;
 mod server;
 
+pub use pipe::{Pipe, connect};
 pub use server::serve;

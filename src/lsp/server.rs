@@ -74,7 +74,9 @@ struct Server<'a> {
 
 /// Serves an editor until it says that it is enough. An error says what broke the connection.
 pub fn serve(connection: &Connection, config: Option<PathBuf>, environment: &Environment) -> Result<(), String> {
-    let broken = |error: lsp_server::ProtocolError| error.to_string();
+    let broken = |error: lsp_server::ProtocolError| {
+        if error.channel_is_disconnected() { "the editor has gone".to_owned() } else { error.to_string() }
+    };
     let (id, params) = connection.initialize_start().map_err(broken)?;
     let params: InitializeParams = serde_json::from_value(params).unwrap_or_default();
     let offered = params.capabilities.general.as_ref().and_then(|general| general.position_encodings.as_deref());
