@@ -204,6 +204,51 @@ fn a_stream_is_translated_for_an_anthropic_client() {
 }
 
 #[test]
+fn what_a_request_loses_in_translation_is_told() {
+    let upstream = Upstream::always(Reply::json(200, gpt_answer()));
+    let supports = ["tools", "images", "thinking", "documents"];
+    let configuration = json!({"providers": {"mine": {"baseUrl": upstream.url(), "models": {"own": {"contextWindow": 90000, "supports": supports}}}}});
+    let router = Router::start(&configuration.to_string(), "default { route \"own\" }");
+    let mut body = ask(false);
+    let plain = router.messages(&body);
+    assert_eq!(plain.header("x-router-warnings"), None);
+    body["top_k"] = json!(5);
+    body["thinking"] = json!({"type": "enabled", "budget_tokens": 2000});
+    body["stop_sequences"] = json!(["a", "b", "c", "d", "e"]);
+    body["tools"] = json!([{"type": "web_search_20250305", "name": "web\n_süche"}, {"name": "Own", "input_schema": {"type": "object"}}]);
+    body["messages"][0]["content"] = json!([
+        {"type": "text", "text": "x"},
+        {"type": "image", "source": {"type": "file", "file_id": "f"}},
+        {"type": "document", "source": {"type": "url", "url": "https://127.0.0.1/a.pdf"}},
+        {"type": "document", "source": {"type": "file", "file_id": "f"}},
+    ]);
+    let answer = router.messages(&body);
+    assert_eq!(
+        answer.header("x-router-warnings"),
+        Some(
+            "top_k is not sent; thinking is not sent; stop_sequences beyond 4 are not sent; the tool web?_s?che is not sent: only its provider runs it; images given by reference are not sent: 1; documents given by reference are not sent: 2"
+        )
+    );
+    let sent = upstream.asked().last().unwrap().json();
+    assert_eq!((sent["stop"].as_array().unwrap().len(), sent["tools"].as_array().unwrap().len()), (4, 1));
+    assert!(sent["top_k"].is_null() && sent["thinking"].is_null() && sent["reasoning_effort"].is_null());
+    // The other way round.
+    let upstream = Upstream::always(Reply::stream(CLAUDE_STREAM));
+    let router = Router::start(&anthropic(&upstream), TO_CLAUDE);
+    let body = json!({"model": "x", "messages": [{"role": "user", "content": "x"}], "temperature": 1.5, "top_p": 0.5, "reasoning_effort": "low", "stream": true,
+        "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}});
+    let answer = router.post("/v1/chat/completions", &body.to_string());
+    assert_eq!(
+        answer.header("x-router-warnings"),
+        Some(
+            "response_format is not sent; reasoning_effort is not sent; top_p beside temperature is not sent; temperature above 1 is not sent"
+        )
+    );
+    let sent = upstream.the_request().json();
+    assert_eq!((&sent["temperature"], &sent["top_p"]), (&json!(1.0), &Value::Null));
+}
+
+#[test]
 fn tools_images_and_results_go_both_ways() {
     let upstream = Upstream::always(Reply::json(200, gpt_answer()));
     let router = Router::start(&openai(&upstream), TO_GPT);

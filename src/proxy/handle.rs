@@ -30,6 +30,8 @@ use crate::wire::retry;
 
 /// Bodies larger than this are decided on a thread of their own, in bytes.
 const LARGE_BODY: usize = 64 << 10;
+/// The most of what a request lost that is told, in characters.
+const WARNINGS_CHARS_MAX: usize = 1_000;
 /// The first pause before the same target is tried again; it doubles each time.
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
 
@@ -286,9 +288,21 @@ async fn target(
                 tokio::time::sleep(pause).await;
                 pause *= 2;
             }
-            other => return other,
+            other => return other.map(|response| warned(response, &outgoing.lost)),
         }
     }
+}
+
+/// An answer that says what its request lost.
+fn warned(mut response: Response, lost: &[String]) -> Response {
+    // A header holds ASCII on one line: what a client called a tool may be anything.
+    let told: String =
+        lost.join("; ").chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect();
+    let told: String = told.chars().take(WARNINGS_CHARS_MAX).collect();
+    if let Some(value) = HeaderValue::try_from(told).ok().filter(|value| !value.is_empty()) {
+        response.headers_mut().insert("x-router-warnings", value);
+    }
+    response
 }
 
 /// The id of an answer that the router writes: not in the form of Anthropic's own, which a client may refer to later.

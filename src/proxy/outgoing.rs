@@ -16,7 +16,7 @@ use crate::wire::chat::BadBody;
 use crate::wire::ids::Names;
 use crate::wire::openai::Dialect;
 use crate::wire::patch::{self, Changes};
-use crate::wire::{Shape, anthropic, foreign, openai};
+use crate::wire::{Shape, anthropic, foreign, loss, openai};
 
 /// The version of the API that translated requests speak.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
@@ -31,6 +31,8 @@ pub(super) struct Outgoing {
     pub(super) shape: Shape,
     /// Names of tools that were shortened.
     pub(super) names: Names,
+    /// What the request lost in translation.
+    pub(super) lost: Vec<String>,
 }
 
 /// The API that a kind of provider speaks; none for the one that is nobody.
@@ -57,6 +59,7 @@ pub(super) fn make(
     let bad = |BadBody(message): BadBody| Failure::client(400, message);
     let broken = || Failure::client(400, "the body is not a JSON object");
     let same = call.shape == shape;
+    let mut lost = Vec::new();
     let (body, names) = match (same, shape) {
         (true, Shape::Anthropic) if !changes.is_empty() || foreign::may_be_in(&call.body) => {
             (patch::messages(&call.body, &changes).ok_or_else(broken)?.into(), Names::default())
@@ -69,10 +72,12 @@ pub(super) fn make(
         }
         (false, Shape::Anthropic) => {
             let chat = chat(call.shape, &call.body).map_err(bad)?;
+            lost = loss::of(&chat, &changes, shape, dialect);
             (anthropic::encode(&chat, &changes, card.output_max).into(), Names::default())
         }
         (false, Shape::OpenAi) => {
             let chat = chat(call.shape, &call.body).map_err(bad)?;
+            lost = loss::of(&chat, &changes, shape, dialect);
             let (body, names) = openai::encode(&chat, &changes, dialect);
             (body.into(), names)
         }
@@ -84,6 +89,7 @@ pub(super) fn make(
         body,
         shape,
         names,
+        lost,
     })
 }
 
@@ -99,7 +105,7 @@ pub(super) fn count(call: &Call, provider: &Provider, card: &Card, asked: &str) 
     };
     let headers = headers_of(call, provider, &Effective::default(), Shape::Anthropic, true);
     let url = url(call, provider, Shape::Anthropic, true, "/v1/messages/count_tokens", "");
-    Ok(Outgoing { url, headers, body, shape: Shape::Anthropic, names: Names::default() })
+    Ok(Outgoing { url, headers, body, shape: Shape::Anthropic, names: Names::default(), lost: Vec::new() })
 }
 
 fn url(call: &Call, provider: &Provider, shape: Shape, same: bool, anthropic: &str, openai: &str) -> String {

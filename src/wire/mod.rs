@@ -7,6 +7,7 @@ pub mod completions;
 pub mod event;
 pub mod foreign;
 pub mod ids;
+pub mod loss;
 pub mod messages;
 pub mod openai;
 pub mod overflow;

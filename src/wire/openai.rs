@@ -25,6 +25,8 @@ pub struct Dialect {
 
 /// The first words of the block that Claude Code bills by: it changes, and would keep every other cache from working.
 const BILLING_HEADER: &str = "x-anthropic-billing-header";
+/// The most texts that end an answer.
+pub const STOP_MAX: usize = 4;
 /// What stands for a result without content.
 const NO_OUTPUT: &str = "(no output)";
 
@@ -76,7 +78,7 @@ fn parameters(chat: &Chat<'_>, changes: &Changes, dialect: Dialect, body: &mut M
     }
     let stop = changes.stop.clone().unwrap_or_else(|| chat.stop.iter().map(|text| text.to_string()).collect());
     if !stop.is_empty() && !dialect.reasoning {
-        body.insert("stop".to_owned(), stop.into_iter().take(4).collect::<Vec<_>>().into());
+        body.insert("stop".to_owned(), stop.into_iter().take(STOP_MAX).collect::<Vec<_>>().into());
     }
     let off = changes.thinking == Some(None) || (changes.thinking.is_none() && chat.thinking == Thinking::Off);
     let effort = changes.effort.clone().or_else(|| chat.effort.as_ref().map(|effort| effort.to_string()));
