@@ -57,6 +57,8 @@ const WORDS: &[&str] = &[
     "reduce the length of the messages",
 ];
 
+/// How much of a message is read, in characters: the numbers come early.
+const READ_CHARS_MAX: usize = 4_000;
 /// Statuses with which it is said.
 const STATUSES: [u16; 4] = [400, 413, 422, 500];
 
@@ -69,14 +71,15 @@ impl Overflow {
         if !STATUSES.contains(&status) {
             return None;
         }
-        let said = message.to_owned();
+        let said: String = message.chars().take(READ_CHARS_MAX).collect();
         for form in &*READ {
-            let Some(found) = form.captures(message) else { continue };
+            let Some(found) = form.captures(&said) else { continue };
             let number = |name: &str| found.name(name).and_then(|digits| digits.as_str().parse::<u64>().ok());
             let input = number("input").map(|input| input.saturating_add(number("more").unwrap_or(0)));
-            return Some(Self { input, output: number("output"), limit: number("limit"), said });
+            let (output, limit) = (number("output"), number("limit"));
+            return Some(Self { input, output, limit, said });
         }
-        let folded = message.to_lowercase();
+        let folded = said.to_lowercase();
         let is_said = WORDS.iter().any(|words| folded.contains(words));
         is_said.then_some(Self { input: None, output: None, limit: None, said })
     }
