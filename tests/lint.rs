@@ -274,3 +274,44 @@ fn what_is_not_known_is_said_only_when_asked_for() {
     let ended = run(&folder.0, &["lint", "-v", "a.route"]);
     assert!(ended.err.contains("given up: whether the rule `a` is ever reached\n"), "{}", ended.err);
 }
+
+#[test]
+fn what_has_no_effect_is_said_as_it_is_written_and_the_way_out_keeps_every_decision() {
+    let rules = "rule never { when tokens > 100 and tokens < 50 route \"gpt-5-mini\" else \"claude-haiku-4-5\" }\nrule inside { when stream or (tokens > 100 and tokens < 50) route \"gpt-5-mini\" else \"claude-haiku-4-5\" }\nrule negated { when prompt matches /a+b/ and not prompt matches /c+d/ and not tokens < 0 route \"gpt-5-mini\" else \"claude-haiku-4-5\" }\nrule outer { when not (messages > 9 and messages < 4) and has tools route \"gpt-5-mini\" else \"claude-haiku-4-5\" }\nrule infix { when turns not in 1..3 and turns not in 1..2 route \"gpt-5-mini\" else \"claude-haiku-4-5\" }\ndefault { route \"gpt-5\" else \"claude-sonnet-4-6\" }\n";
+    let folder = Folder::new();
+    folder.file("a.route", rules);
+    let told = run(&folder.0, &["lint", "--format", "json", "a.route"]);
+    let found: Vec<serde_json::Value> = serde_json::from_str(&told.out).unwrap();
+    let idle: Vec<(&str, &str)> = found
+        .iter()
+        .filter(|problem| problem["code"] == "W435")
+        .map(|problem| (problem["message"].as_str().unwrap(), problem["help"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        idle,
+        [
+            (
+                "`tokens < 50` makes all of its `and` never hold in `inside`: wherever it matters, the other parts settle that it fails",
+                "mend it, or take out all of its `and`"
+            ),
+            (
+                "`messages < 4` makes all of its `and` never hold in `outer`: wherever it matters, the other parts settle that it fails",
+                "mend it, or take out all of its `and`"
+            ),
+            (
+                "`turns not in 1..2` has no effect in `infix`: wherever it matters, the other parts settle that it holds",
+                "take it out"
+            ),
+        ],
+        "{told:?}"
+    );
+    let domain = found.iter().find(|problem| problem["code"] == "W421").unwrap();
+    assert_eq!(domain["message"], "`tokens < 0` never holds");
+    // Of a condition that never holds, that is said, and nothing of its parts.
+    let first: Vec<&str> =
+        found.iter().filter(|problem| problem["line"] == 1).map(|problem| problem["code"].as_str().unwrap()).collect();
+    assert_eq!(first, ["W432"]);
+    run(&folder.0, &["lint", "--fix", "a.route"]);
+    let mended = std::fs::read_to_string(folder.0.join("a.route")).unwrap();
+    assert_eq!(mended, rules.replace(" and turns not in 1..2", ""));
+}

@@ -97,6 +97,10 @@ impl Analysis<'_> {
             let as_if = [true, false].into_iter().find(|value| self.is_same(condition, &found, *site, *value));
             found.extend(as_if.map(|holds| Idle { site: *site, holds, by_others }));
         }
+        // Of a condition that never holds every part could be said to have no effect, and without it, it might hold.
+        if !found.is_empty() && self.holds(condition) != Holds::Sometimes {
+            return Vec::new();
+        }
         found.reverse();
         found
     }

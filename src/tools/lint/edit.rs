@@ -36,13 +36,55 @@ pub(super) fn without_item(checked: &Checked, name: Span) -> Option<Edit> {
 /// Takes a part that might as well hold, or not hold, out of a condition, with the word that joins it to its neighbours.
 /// None when more than it would go, when it stands in parentheses of its own, or a comment stands beside it.
 pub(super) fn without_part(checked: &Checked, test: Span, holds: bool) -> Option<Edit> {
-    let conditions = checked.items.iter().filter_map(|item| match &item.kind {
+    conditions(checked).find_map(|condition| without_part_of(checked, condition, test, holds))
+}
+
+/// Every condition as it is written.
+fn conditions(checked: &Checked) -> impl Iterator<Item = &Condition> {
+    let written = checked.items.iter().filter_map(|item| match &item.kind {
         ItemKind::Rule(rule) | ItemKind::Adjust(rule) => Some(vec![&rule.when]),
         ItemKind::Let(_, Bound::Condition(condition)) => Some(vec![condition]),
         ItemKind::Label(label) => Some(label.lines.iter().filter_map(|line| line.when.as_ref()).collect()),
         _ => None,
     });
-    conditions.flatten().find_map(|condition| without_part_of(checked, condition, test, holds))
+    written.flatten()
+}
+
+/// How a test stands in its condition.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standing {
+    /// A `not` stands before it, or before what it is in; two of them are none.
+    pub(super) is_negated: bool,
+    /// The word that joins it to its neighbours, when with this value it settles all that the word joins.
+    pub(super) settles: Option<&'static str>,
+}
+
+/// How a test stands that has the same value, `not` included, wherever it matters.
+pub(super) fn standing(checked: &Checked, test: Span, holds: bool) -> Option<Standing> {
+    conditions(checked).find_map(|condition| standing_of(condition, test, holds, false))
+}
+
+fn standing_of(condition: &Condition, test: Span, holds: bool, is_negated: bool) -> Option<Standing> {
+    let (parts, is_and) = match condition {
+        Condition::And(parts, _) => (parts, true),
+        Condition::Or(parts, _) => (parts, false),
+        Condition::Not(inner, _) => return standing_of(inner, test, !holds, !is_negated),
+        Condition::Test(own) => return (own.place.0 == test).then_some(Standing { is_negated, settles: None }),
+    };
+    if let Some(negates) = parts.iter().find_map(|part| negates(part, test)) {
+        let settles = (is_and != holds).then_some(if is_and { "and" } else { "or" });
+        return Some(Standing { is_negated: is_negated != negates, settles });
+    }
+    parts.iter().find_map(|part| standing_of(part, test, holds, is_negated))
+}
+
+/// Whether a part that is a certain test negates it; none where it is another one.
+fn negates(part: &Condition, test: Span) -> Option<bool> {
+    match part {
+        Condition::Test(own) => (own.place.0 == test).then_some(false),
+        Condition::Not(inner, _) => negates(inner, test).map(|negates| !negates),
+        Condition::And(..) | Condition::Or(..) => None,
+    }
 }
 
 fn without_part_of(checked: &Checked, condition: &Condition, test: Span, holds: bool) -> Option<Edit> {
@@ -51,7 +93,7 @@ fn without_part_of(checked: &Checked, condition: &Condition, test: Span, holds: 
         Condition::Not(inner, _) => return without_part_of(checked, inner, test, !holds),
         Condition::Test(_) => return None,
     };
-    let Some(at) = parts.iter().position(|part| is_test(part, test)) else {
+    let Some(at) = parts.iter().position(|part| negates(part, test).is_some()) else {
         return parts.iter().find_map(|part| without_part_of(checked, part, test, holds));
     };
     let is_and = matches!(condition, Condition::And(..));
@@ -73,15 +115,6 @@ fn without_part_of(checked: &Checked, condition: &Condition, test: Span, holds: 
         (None, None) => return None,
     };
     is_free.then_some(Edit { span, text: String::new() })
-}
-
-/// Whether a part is a certain test, or its negation.
-fn is_test(part: &Condition, test: Span) -> bool {
-    match part {
-        Condition::Test(own) => own.place.0 == test,
-        Condition::Not(inner, _) => is_test(inner, test),
-        Condition::And(..) | Condition::Or(..) => false,
-    }
 }
 
 /// Takes an element out of a chain, with its `else`. Not the first one.

@@ -32,7 +32,8 @@ fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
             continue;
         }
         let Some(holds) = proofs.analysis.range_holds(*atom) else { continue };
-        let fate = match (holds, test.negated) {
+        // Said of the words, before which a `not` may stand.
+        let fate = match (holds, test.negated != test.outer_not) {
             (Holds::Always, false) | (Holds::Never, true) => "always holds",
             (Holds::Always, true) | (Holds::Never, false) => "never holds",
             (Holds::Sometimes | Holds::Unknown, _) => continue,
