@@ -315,3 +315,18 @@ fn what_has_no_effect_is_said_as_it_is_written_and_the_way_out_keeps_every_decis
     let mended = std::fs::read_to_string(folder.0.join("a.route")).unwrap();
     assert_eq!(mended, rules.replace(" and turns not in 1..2", ""));
 }
+
+#[test]
+fn a_condition_of_thousands_of_parts_is_given_up_and_the_rest_is_proved() {
+    let parts: Vec<String> = (0..3_000).map(|n| format!("prompt contains \"w{n}\"")).collect();
+    let rules = format!(
+        "rule wide {{ when {} route \"gpt-5\" }}\nrule idle {{ when tokens > 100 and tokens > 50 route \"gpt-5-mini\" }}\ndefault {{ route \"gpt-5\" }}\n",
+        parts.join(" and ")
+    );
+    let folder = Folder::new();
+    folder.file("a.route", &rules);
+    let told = run(&folder.0, &["lint", "--verbose", "a.route"]);
+    let all = format!("{}{}", told.out, told.err);
+    assert!(all.contains("whether every part of the condition of `wide` has an effect"), "{all:.2000}");
+    assert!(all.contains("`tokens > 50` has no effect in `idle`"), "{all:.2000}");
+}
