@@ -11,7 +11,7 @@ use claude_router::lang::input::{Facts, Feature, Input, NUMBER};
 use claude_router::lang::plan::Plan;
 use claude_router::lang::{compile, ir::load::NoFiles, source::Source};
 use claude_router::tools::request::{Recorded, with_features};
-use claude_router::wire::Shape;
+use claude_router::wire::Client;
 use divan::{Bencher, black_box};
 
 #[path = "../tests/support/generate.rs"]
@@ -123,7 +123,7 @@ fn body(bytes: usize) -> Recorded {
     }
     messages.push(serde_json::json!({"role": "user", "content": "please look at src/parse.rs"}));
     let body = serde_json::json!({"model": "gpt-5", "max_tokens": 1_000, "messages": messages}).to_string();
-    Recorded { shape: Shape::Anthropic, body: body.into_bytes(), headers: Vec::new() }
+    Recorded { client: Client::Messages, body: body.into_bytes(), headers: Vec::new() }
 }
 
 fn decide_body(bencher: Bencher<'_, '_>, rules: String, bytes: usize, warm: bool) {

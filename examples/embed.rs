@@ -9,7 +9,7 @@ use claude_router::features::tokens::Counter;
 use claude_router::lang::input::{Facts, Input};
 use claude_router::lang::{compile, eval, ir::load::NoFiles, source::Source};
 use claude_router::tools::request::{self, Recorded};
-use claude_router::wire::Shape;
+use claude_router::wire::Client;
 
 const RULES: &str = r#"
 rule code { when prompt contains any [word "implement*", word "fix*"] and files contains ".rs" route "gpt-5" }
@@ -21,7 +21,7 @@ fn main() -> Result<(), String> {
     let (plan, _, problems) = compile(vec![Source::new("my.route", RULES)], &NoFiles, &catalogue);
     let plan = plan.ok_or_else(|| format!("{problems:?}"))?;
     let body = br#"{"model": "claude-sonnet-4-6", "messages": [{"role": "user", "content": "fix src/main.rs"}]}"#;
-    let request = Recorded { shape: Shape::Anthropic, body: body.to_vec(), headers: Vec::new() };
+    let request = Recorded { client: Client::Messages, body: body.to_vec(), headers: Vec::new() };
     let facts = Facts::default();
     let decision = request::with_features(&request, &catalogue, &Counter::default(), None, |features, _| {
         eval::decide(&plan, &Input { request: features, facts: &facts })

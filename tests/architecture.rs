@@ -23,7 +23,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("wire", &[]),
     ("features", &["wire", "lang::catalogue", "lang::input", "lang::schema"]),
     ("tools", &["lang", "features", "wire"]),
-    ("config", &["lang", "tools"]),
+    ("config", &["lang", "tools", "wire"]),
     ("state", &["lang"]),
     ("traffic", &["lang", "wire", "features", "tools", "state"]),
     ("proxy", &["lang", "wire", "features", "tools", "config", "state", "traffic"]),

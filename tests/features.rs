@@ -4,15 +4,15 @@ use claude_router::features::tokens::Counter;
 use claude_router::features::{Call, Request};
 use claude_router::lang::catalogue::{Tokenizer, Vocabulary};
 use claude_router::lang::input::{Feature, Features, NUMBER};
-use claude_router::tools::request::chat;
-use claude_router::wire::Shape;
+use claude_router::wire::Client;
+use claude_router::wire::request::decode;
 use serde_json::{Value, json};
 
 const EXACT: Tokenizer = Tokenizer { vocabulary: Vocabulary::O200k, factor_percent: 100 };
 
-fn with<T>(shape: Shape, body: &Value, headers: &[(&str, &str)], take: impl FnOnce(&Request<'_>) -> T) -> T {
+fn with<T>(client: Client, body: &Value, headers: &[(&str, &str)], take: impl FnOnce(&Request<'_>) -> T) -> T {
     let body = body.to_string().into_bytes();
-    let chat = chat(shape, &body).unwrap_or_else(|error| panic!("{}", error.0));
+    let chat = decode(client, &body).unwrap_or_else(|error| panic!("{}", error.0));
     let headers: Vec<(String, String)> =
         headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let call = Call { chat: &chat, body: &body, headers: &headers, key: None, tokenizer: EXACT };
@@ -25,15 +25,15 @@ fn messages(messages: Value) -> Value {
 }
 
 fn text(body: &Value, feature: Feature) -> String {
-    with(Shape::Anthropic, body, &[], |request| request.text(feature, None).unwrap_or_default().into_owned())
+    with(Client::Messages, body, &[], |request| request.text(feature, None).unwrap_or_default().into_owned())
 }
 
 fn number(body: &Value, feature: Feature) -> i64 {
-    with(Shape::Anthropic, body, &[], |request| request.ordinal(feature, &[]).map_or(-1, |bounds| bounds.low / NUMBER))
+    with(Client::Messages, body, &[], |request| request.ordinal(feature, &[]).map_or(-1, |bounds| bounds.low / NUMBER))
 }
 
 fn set(body: &Value, feature: Feature) -> Vec<String> {
-    with(Shape::Anthropic, body, &[], |request| request.set(feature).into_owned())
+    with(Client::Messages, body, &[], |request| request.set(feature).into_owned())
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn thinking_counts_and_every_answer_about_tokens_agrees() {
     let more = number(&thinking, Feature::Tokens) - number(&plain, Feature::Tokens);
     assert!((100..=110).contains(&more), "{more}");
     let body = json!({"model": "m", "system": "You are it.", "tools": [{"name": "t", "input_schema": {"type": "object"}}], "messages": [{"role": "user", "content": "Hello world, this is 12345678 don't\nfn main() {}"}, {"role": "assistant", "content": "Grüße 日本"}]});
-    with(Shape::Anthropic, &body, &[], |request| {
+    with(Client::Messages, &body, &[], |request| {
         let exact = |feature| request.ordinal(feature, &[]).unwrap();
         let parts: i64 = [Feature::PromptTokens, Feature::SystemTokens, Feature::ToolsTokens, Feature::HistoryTokens]
             .iter()
@@ -151,7 +151,7 @@ fn counts_are_those_of_tiktoken_and_no_text_takes_long() {
 #[test]
 fn both_apis_read_alike() {
     let chat = json!({"model": "gpt-5", "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": [{"type": "text", "text": "look at a.py"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}]}, {"role": "assistant", "content": null, "tool_calls": [{"id": "1", "type": "function", "function": {"name": "r", "arguments": "{\"path\":\"b.rs\"}"}}]}, {"role": "tool", "tool_call_id": "1", "content": "done"}], "tools": [{"type": "function", "function": {"name": "r"}}], "reasoning_effort": "high", "max_completion_tokens": 5, "user": "ann"});
-    with(Shape::OpenAi, &chat, &[("user-agent", "OpenAI/Python 3.54.0")], |request| {
+    with(Client::Completions, &chat, &[("user-agent", "OpenAI/Python 3.54.0")], |request| {
         assert_eq!(request.text(Feature::Prompt, None).unwrap(), "look at a.py");
         assert_eq!(request.text(Feature::System, None).unwrap(), "s");
         assert_eq!(request.text(Feature::Client, None).unwrap(), "openai-python");
@@ -203,7 +203,7 @@ fn the_parts_of_claude_code_are_told_apart() {
             roles.map(|role| json!({"role": role, "content": [{"type": "text", "text": "words"}]})).collect();
         let body = json!({"model": shape["model"], "max_tokens": shape["max_tokens"], "system": system, "tools": tools, "messages": messages, "stream": shape["stream"]});
         let agent =
-            with(Shape::Anthropic, &body, &[("user-agent", shape["user_agent"].as_str().unwrap())], |request| {
+            with(Client::Messages, &body, &[("user-agent", shape["user_agent"].as_str().unwrap())], |request| {
                 request.ordinal(Feature::Agent, &[]).unwrap().low
             });
         let names = ["main", "sub", "background", "other"];
@@ -215,7 +215,7 @@ fn the_parts_of_claude_code_are_told_apart() {
 fn claude_code_says_who_and_where() {
     let body = json!({"model": "m", "system": "x\nWorking directory: /home/ann/site\ny", "metadata": {"user_id": "{\"account_uuid\":\"ann\",\"session_id\":\"s-1\"}", "team": "core"}, "messages": [{"role": "user", "content": "This session is being continued from a previous conversation that ran out of context."}]});
     with(
-        Shape::Anthropic,
+        Client::Messages,
         &body,
         &[("user-agent", "claude-cli/2.1.330 (external, cli)"), ("x-claude-code-agent-type", "Explore")],
         |request| {
@@ -230,7 +230,7 @@ fn claude_code_says_who_and_where() {
         },
     );
     let old = json!({"model": "m", "metadata": {"user_id": "user_ab12_account__session_5f3c"}, "messages": []});
-    with(Shape::Anthropic, &old, &[], |request| {
+    with(Client::Messages, &old, &[], |request| {
         assert_eq!(request.text(Feature::User, None).unwrap(), "user_ab12");
         assert_eq!(request.text(Feature::Session, None).unwrap(), "5f3c");
     });

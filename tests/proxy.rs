@@ -226,7 +226,7 @@ fn what_a_request_loses_in_translation_is_told() {
     assert_eq!(
         answer.header("x-router-warnings"),
         Some(
-            "top_k is not sent; thinking is not sent; stop_sequences beyond 4 are not sent; the tool web?_s?che is not sent: only its provider runs it; images given by reference are not sent: 1; documents given by reference are not sent: 2"
+            "thinking is not sent; top_k is not sent; stop_sequences beyond 4 are not sent; the tool web?_s?che is not sent: only its provider runs it; images replaced by a text: 1; documents replaced by a text: 2"
         )
     );
     let sent = upstream.asked().last().unwrap().json();
@@ -240,12 +240,11 @@ fn what_a_request_loses_in_translation_is_told() {
     let answer = router.post("/v1/chat/completions", &body.to_string());
     assert_eq!(
         answer.header("x-router-warnings"),
-        Some(
-            "response_format is not sent; reasoning_effort is not sent; top_p beside temperature is not sent; temperature above 1 is not sent"
-        )
+        Some("effort is not sent; temperature above 1 is not sent; top_p beside temperature is not sent")
     );
     let sent = upstream.the_request().json();
     assert_eq!((&sent["temperature"], &sent["top_p"]), (&json!(1.0), &Value::Null));
+    assert_eq!(sent["output_config"], json!({"format": {"type": "json_schema", "schema": {"type": "object"}}}));
 }
 
 #[test]

@@ -2,21 +2,42 @@
 
 use claude_router::wire::event::{Event, Opened, Stop, assemble};
 use claude_router::wire::ids::{Names, clean_id, short_name};
-use claude_router::wire::messages;
 use claude_router::wire::overflow::Overflow;
 use claude_router::wire::patch::Changes;
+use claude_router::wire::provider::completions;
+use claude_router::wire::reply::{self, Head};
+use claude_router::wire::request::messages;
 use claude_router::wire::retry;
-use claude_router::wire::{Shape, anthropic, openai};
+use claude_router::wire::wanted::{Dialect, Target, Wanted};
+use claude_router::wire::{Api, Client};
 use serde_json::{Value, json};
 
 use crate::support::generate::Random;
 
-fn decode(shape: Shape, pieces: &[&[u8]]) -> Vec<Event> {
-    let mut decoder = shape.decoder(Names::default());
+fn decode(api: Api, pieces: &[&[u8]]) -> Vec<Event> {
+    let mut decoder = api.decoder(Names::default());
     let mut events = Vec::new();
     pieces.iter().for_each(|piece| decoder.push(piece, &mut events));
     decoder.finish(&mut events);
     events
+}
+
+fn head() -> Head {
+    Head { id: "id".to_owned(), model: "m".to_owned(), created: 1, input_at_most: 1, ..Head::default() }
+}
+
+/// A model that takes everything, at a server that follows its API to the letter.
+fn target(api: Api) -> Target<'static> {
+    Target {
+        api,
+        dialect: Dialect::default(),
+        reasoning: false,
+        thinking: true,
+        output_max: 8_192,
+        window: None,
+        refuses: &[],
+        efforts: &[],
+    }
 }
 
 /// Neighbouring deltas joined: where a stream is cut may move their borders, never their text.
@@ -71,18 +92,18 @@ fn a_stream_decodes_the_same_however_it_is_cut() {
         ],
         "tool_calls",
     );
-    for (shape, text) in [(Shape::Anthropic, ANTHROPIC), (Shape::OpenAi, openai.as_str())] {
+    for (api, text) in [(Api::Messages, ANTHROPIC), (Api::Completions, openai.as_str())] {
         let bytes = text.as_bytes();
-        let whole = decode(shape, &[bytes]);
+        let whole = decode(api, &[bytes]);
         assert!(matches!(whole.last(), Some(Event::End { stop: Stop::ToolUse, .. })), "{whole:?}");
         for cut in 0..=bytes.len() {
-            assert_eq!(decode(shape, &[&bytes[..cut], &bytes[cut..]]), whole, "cut at {cut}");
+            assert_eq!(decode(api, &[&bytes[..cut], &bytes[cut..]]), whole, "cut at {cut}");
         }
         let single: Vec<&[u8]> = bytes.chunks(1).collect();
-        assert_eq!(decode(shape, &single), whole);
+        assert_eq!(decode(api, &single), whole);
         // Cut off before its end it is a failure, wherever: never a success.
         for cut in 0..bytes.len() {
-            let broken = decode(shape, &[&bytes[..cut]]);
+            let broken = decode(api, &[&bytes[..cut]]);
             let ends = matches!(broken.last(), Some(Event::End { .. }));
             let said = text
                 .get(..cut)
@@ -106,7 +127,7 @@ fn trap_05_06_arguments_of_interleaved_calls_stay_apart() {
             let piece: String = left[n].drain(..take).collect();
             deltas.push(tool(Some(n as u64), "", "", &piece));
         }
-        let events = decode(Shape::OpenAi, &[openai_stream(&deltas, "tool_calls").as_bytes()]);
+        let events = decode(Api::Completions, &[openai_stream(&deltas, "tool_calls").as_bytes()]);
         let wanted: Vec<(String, String)> =
             wanted.into_iter().enumerate().map(|(n, text)| (format!("f{n}"), text)).collect();
         assert_eq!(calls(&events), wanted);
@@ -116,7 +137,7 @@ fn trap_05_06_arguments_of_interleaved_calls_stay_apart() {
 
 /// Written for an Anthropic client, blocks open and close one at a time, with indices 0, 1, 2 and so on.
 fn legal(events: &[Event]) {
-    let mut encoder = anthropic::StreamEncoder::new("id".to_owned(), "m".to_owned(), 1);
+    let mut encoder = reply::messages::StreamEncoder::new(head());
     let mut text = String::new();
     events.iter().for_each(|event| encoder.encode(event, &mut text));
     let (mut open, mut next, mut deltas) = (None, 0, 0);
@@ -145,7 +166,7 @@ fn legal(events: &[Event]) {
 #[test]
 fn trap_08_calls_that_share_an_index_are_told_apart_by_their_ids() {
     let events = decode(
-        Shape::OpenAi,
+        Api::Completions,
         &[openai_stream(&[tool(Some(0), "a", "f", "{}"), tool(Some(0), "b", "g", "{\"x\":1}")], "tool_calls")
             .as_bytes()],
     );
@@ -155,9 +176,9 @@ fn trap_08_calls_that_share_an_index_are_told_apart_by_their_ids() {
 
 #[test]
 fn trap_01_31_a_call_without_arguments_has_an_empty_object() {
-    let events = decode(Shape::OpenAi, &[openai_stream(&[tool(None, "", "f", "")], "stop").as_bytes()]);
+    let events = decode(Api::Completions, &[openai_stream(&[tool(None, "", "f", "")], "stop").as_bytes()]);
     legal(&events);
-    let body: Value = serde_json::from_str(&anthropic::answer(&assemble(&events).unwrap(), "i", "m")).unwrap();
+    let body: Value = serde_json::from_str(&reply::messages::answer(&assemble(&events).unwrap(), &head())).unwrap();
     assert_eq!(
         (&body["content"][0]["input"], &body["stop_reason"]),
         (&json!({}), &json!("tool_use")),
@@ -169,14 +190,14 @@ fn trap_01_31_a_call_without_arguments_has_an_empty_object() {
 fn trap_03_a_delta_with_text_and_a_call_keeps_both() {
     let mut both = tool(Some(0), "a", "f", "{}");
     both["content"] = json!("text");
-    let answer = assemble(&decode(Shape::OpenAi, &[openai_stream(&[both], "tool_calls").as_bytes()])).unwrap();
+    let answer = assemble(&decode(Api::Completions, &[openai_stream(&[both], "tool_calls").as_bytes()])).unwrap();
     assert_eq!((answer.parts[0].body.as_str(), answer.parts.len()), ("text", 2));
 }
 
 #[test]
 fn trap_13_thinking_is_signed_and_closed_before_the_text() {
     let events = decode(
-        Shape::OpenAi,
+        Api::Completions,
         &[openai_stream(&[json!({"reasoning": "hm"}), json!({"content": "yes"})], "stop").as_bytes()],
     );
     let answer = assemble(&events).unwrap();
@@ -187,17 +208,17 @@ fn trap_13_thinking_is_signed_and_closed_before_the_text() {
 
 #[test]
 fn trap_27_cached_tokens_are_counted_once_both_ways() {
-    let events = decode(Shape::OpenAi, &[openai_stream(&[json!({"content": "x"})], "stop").as_bytes()]);
+    let events = decode(Api::Completions, &[openai_stream(&[json!({"content": "x"})], "stop").as_bytes()]);
     let usage = assemble(&events).unwrap().usage;
     assert_eq!((usage.input, usage.cache_read, usage.output), (8, 12, 4));
-    let back: Value = serde_json::from_str(&openai::answer(&assemble(&events).unwrap(), "i", "m", 1)).unwrap();
+    let back: Value = serde_json::from_str(&reply::completions::answer(&assemble(&events).unwrap(), &head())).unwrap();
     assert_eq!((&back["usage"]["prompt_tokens"], &back["usage"]["total_tokens"]), (&json!(20), &json!(24)));
 }
 
 #[test]
 fn trap_28_29_length_and_filters_win() {
     let stop = |finish: &str| {
-        assemble(&decode(Shape::OpenAi, &[openai_stream(&[tool(Some(0), "a", "f", "{}")], finish).as_bytes()]))
+        assemble(&decode(Api::Completions, &[openai_stream(&[tool(Some(0), "a", "f", "{}")], finish).as_bytes()]))
             .unwrap()
             .stop
     };
@@ -210,7 +231,7 @@ fn trap_28_29_length_and_filters_win() {
 #[test]
 fn trap_21_errors_in_a_stream_are_errors() {
     let text = "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\ndata: {\"error\":{\"message\":\"out\",\"code\":503}}\n\ndata: [DONE]\n\n";
-    let events = decode(Shape::OpenAi, &[text.as_bytes()]);
+    let events = decode(Api::Completions, &[text.as_bytes()]);
     assert_eq!(events.last(), Some(&Event::Error { kind: "overloaded_error".to_owned(), message: "out".to_owned() }));
     assert!(!events.iter().any(|event| matches!(event, Event::End { .. })));
 }
@@ -233,9 +254,9 @@ fn trap_32_45_ids_and_names_are_cleaned_so_that_no_two_become_the_same() {
 #[test]
 fn a_whole_answer_and_a_stream_give_the_same() {
     let whole = json!({"id": "c", "choices": [{"message": {"role": "assistant", "content": "hi", "tool_calls": [{"id": "a", "type": "function", "function": {"name": "f", "arguments": "{\"x\":1}"}}]}, "finish_reason": "tool_calls"}], "usage": {"prompt_tokens": 20, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 12}}});
-    let events = Shape::OpenAi.decode_whole(whole.to_string().as_bytes(), &Names::default());
+    let events = Api::Completions.decode_whole(whole.to_string().as_bytes(), &Names::default());
     let streamed = decode(
-        Shape::OpenAi,
+        Api::Completions,
         &[openai_stream(&[json!({"content": "hi"}), tool(Some(0), "a", "f", "{\"x\":1}")], "tool_calls").as_bytes()],
     );
     assert_eq!(assemble(&events), assemble(&streamed));
@@ -243,7 +264,7 @@ fn a_whole_answer_and_a_stream_give_the_same() {
 
 #[test]
 fn trap_61_what_is_too_long_is_said_with_the_numbers_of_the_provider() {
-    let told = |message: &str, shape: Shape| Overflow::of(400, message).map(|overflow| overflow.words(shape));
+    let told = |message: &str, client: Client| Overflow::of(400, message).map(|overflow| overflow.words(client));
     let too_long = |input: u64, limit: u64| format!("prompt is too long: {input} tokens > {limit} maximum");
     let lower = |input: u64, output: u64, limit: u64| {
         format!(
@@ -267,7 +288,7 @@ fn trap_61_what_is_too_long_is_said_with_the_numbers_of_the_provider() {
         ("the request exceeds the available context size. try increasing the context size or enable context shift", "prompt is too long: the request exceeds the available context size. try increasing the context size or enable context shift".to_owned()),
         ("Your input exceeds the context window of this model. Please adjust your input and try again.", "prompt is too long: Your input exceeds the context window of this model. Please adjust your input and try again.".to_owned()),
     ] {
-        assert_eq!(told(message, Shape::Anthropic), Some(words), "{message}");
+        assert_eq!(told(message, Client::Messages), Some(words), "{message}");
     }
     for other in [
         "max_tokens is too large",
@@ -275,17 +296,17 @@ fn trap_61_what_is_too_long_is_said_with_the_numbers_of_the_provider() {
         "too many tools",
         "",
     ] {
-        assert_eq!(told(other, Shape::Anthropic), None, "{other}");
+        assert_eq!(told(other, Client::Messages), None, "{other}");
     }
     assert_eq!(Overflow::of(429, "prompt is too long: 2 tokens > 1 maximum"), None);
     // A client of the other API reads it in that one's words.
     assert_eq!(
-        told("prompt is too long: 210000 tokens > 200000 maximum", Shape::OpenAi).unwrap(),
+        told("prompt is too long: 210000 tokens > 200000 maximum", Client::Completions).unwrap(),
         "This model's maximum context length is 200000 tokens. However, your messages resulted in 210000 tokens. Please reduce the length of the messages or completion."
     );
     // Numbers beyond all measure are no number.
     let huge = "prompt is too long: 99999999999999999999999 tokens > 1 maximum";
-    assert_eq!(told(huge, Shape::Anthropic).unwrap(), huge);
+    assert_eq!(told(huge, Client::Messages).unwrap(), huge);
 }
 
 #[test]
@@ -302,8 +323,8 @@ fn trap_40_deferred_tools_are_offered_once_they_were_found() {
         ]});
         let body = body.to_string();
         let chat = messages::decode(body.as_bytes()).unwrap();
-        let (sent, _) = openai::encode(&chat, &Changes::default(), openai::Dialect::default());
-        serde_json::from_str::<Value>(&sent).unwrap()
+        let wanted = Wanted::of(&chat, &Changes::default(), &target(Api::Completions));
+        serde_json::from_str::<Value>(&completions::encode(&chat, &wanted, &target(Api::Completions)).body).unwrap()
     };
     let names = |sent: &Value| -> Vec<String> {
         let tools = sent["tools"].as_array().unwrap();

@@ -14,7 +14,8 @@ use claude_router::lang::syntax;
 use claude_router::lang::{check, compile, diagnostic::render};
 use claude_router::tools::request::{Recorded, with_features};
 use claude_router::tools::{fmt as formatter, import as importer, lint};
-use claude_router::wire::Shape;
+use claude_router::wire::Client;
+use claude_router::wire::provider;
 use claude_router::wire::event::{Event, assemble};
 use claude_router::wire::ids::Names;
 
@@ -115,9 +116,9 @@ pub fn import(data: &[u8]) {
 /// A stream decodes alike however it is cut, and nothing follows its end.
 pub fn stream(data: &[u8]) {
     let Some((cut, data)) = data.split_first() else { return };
-    for shape in [Shape::Anthropic, Shape::OpenAi] {
+    for row in provider::TABLE {
         let decode = |pieces: &[&[u8]]| {
-            let mut decoder = shape.decoder(Names::default());
+            let mut decoder = (row.decoder)(Names::default());
             let mut events = Vec::new();
             pieces.iter().for_each(|piece| decoder.push(piece, &mut events));
             decoder.finish(&mut events);
@@ -134,8 +135,8 @@ pub fn stream(data: &[u8]) {
 
 /// Any body is read or refused, and bounds hold the count.
 pub fn features(data: &[u8]) {
-    for shape in [Shape::Anthropic, Shape::OpenAi] {
-        let recorded = Recorded { shape, body: data.to_vec(), headers: Vec::new() };
+    for client in [Client::Messages, Client::Completions, Client::Responses] {
+        let recorded = Recorded { client, body: data.to_vec(), headers: Vec::new() };
         let _ = with_features(&recorded, catalogue(), &Counter::default(), None, |request, _| {
             for feature in [
                 Feature::Prompt,

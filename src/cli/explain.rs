@@ -22,7 +22,7 @@ use crate::state::clock::Clock;
 use crate::tools::explain::Explanation;
 use crate::tools::given::{With, give_facts};
 use crate::tools::request::{self, BYTES_MAX, Recorded};
-use crate::wire::Shape;
+use crate::wire::Client;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -42,7 +42,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "HEADER")]
     header: Vec<String>,
     /// Which API a body is for, where its form does not tell.
-    #[arg(long, value_parser = ["messages", "chat"])]
+    #[arg(long, value_parser = ["messages", "chat", "responses"])]
     api: Option<String>,
     /// Print the compiled plan.
     #[arg(long)]
@@ -92,8 +92,12 @@ fn one(
     counter: &Counter,
     out: &Out,
 ) -> Result<(), String> {
-    let shape = arguments.api.as_deref().map(|api| if api == "chat" { Shape::OpenAi } else { Shape::Anthropic });
-    let mut recorded: Recorded = request::read(&bytes_of(path)?, shape).map_err(|error| error.0)?;
+    let client = arguments.api.as_deref().map(|api| match api {
+        "chat" => Client::Completions,
+        "responses" => Client::Responses,
+        _ => Client::Messages,
+    });
+    let mut recorded: Recorded = request::read(&bytes_of(path)?, client).map_err(|error| error.0)?;
     for header in &arguments.header {
         let (name, value) = header.split_once(':').ok_or_else(|| format!("`{header}` is not `name: value`"))?;
         recorded.headers.insert(0, (name.trim().to_ascii_lowercase(), value.trim().to_owned()));

@@ -4,7 +4,8 @@ use serde::Deserialize;
 
 use crate::config::Problem;
 use crate::config::file::ModelEntry;
-use crate::lang::catalogue::{Card, Catalogue, Prices, Tokenizer, Vocabulary};
+use crate::lang::catalogue::{Calling, Card, Catalogue, Prices, Tokenizer, Vocabulary};
+use crate::wire::wanted::PARAMETERS;
 
 const DATA: &str = include_str!("models.json");
 /// The window of a model about which nothing else is known, in tokens.
@@ -62,6 +63,7 @@ pub fn card(provider: &str, name: &str, entry: &ModelEntry, base: Option<&Card>)
         reasoning: false,
         tokenizer: Tokenizer { vocabulary: Vocabulary::O200k, factor_percent: FACTOR_PERCENT },
         deprecated: None,
+        calling: Calling::default(),
     });
     (card.name, card.provider) = (name.to_owned(), provider.to_owned());
     card.window = window;
@@ -71,6 +73,7 @@ pub fn card(provider: &str, name: &str, entry: &ModelEntry, base: Option<&Card>)
     card.images = entry.supports_images.unwrap_or(card.images);
     card.reasoning = entry.reasoning.unwrap_or(card.reasoning);
     card.deprecated = entry.deprecated.clone().or(card.deprecated);
+    card.calling = calling(entry, &card.calling, &place)?;
     if let Some(supports) = &entry.supports {
         (card.images, card.tools, card.thinking, card.documents) = (false, false, false, false);
         for word in supports {
@@ -101,6 +104,20 @@ pub fn card(provider: &str, name: &str, entry: &ModelEntry, base: Option<&Card>)
             whole(factor * 100.0).and_then(|percent| u32::try_from(percent).ok()).unwrap_or(100);
     }
     Ok(card)
+}
+
+/// What a request to the model may hold.
+fn calling(entry: &ModelEntry, base: &Calling, place: &dyn Fn(&str) -> String) -> Result<Calling, Problem> {
+    let is_known = |name: &&String| PARAMETERS.iter().any(|(known, _)| known == name);
+    if let Some(wrong) = entry.refuses.iter().flatten().find(|name| !is_known(name)) {
+        let known: Vec<&str> = PARAMETERS.iter().map(|(name, _)| *name).collect();
+        return Err(Problem(format!("{}: `{wrong}` is none of {}", place("refuses"), known.join(", "))));
+    }
+    Ok(Calling {
+        endpoint: entry.endpoint.clone().or_else(|| base.endpoint.clone()),
+        refuses: entry.refuses.clone().unwrap_or_else(|| base.refuses.clone()),
+        efforts: entry.efforts.clone().unwrap_or_else(|| base.efforts.clone()),
+    })
 }
 
 fn prices(entry: &ModelEntry, base: Option<Prices>) -> Option<Prices> {

@@ -69,6 +69,8 @@ pub struct Router {
     pub log_level: Option<String>,
     /// Browsers of other origins may call.
     pub enable_cors: Option<bool>,
+    /// A request that would lose something in translation is refused; without it, the client is told what was lost.
+    pub strict: Option<bool>,
 }
 
 /// One model with a provider of its own.
@@ -87,7 +89,7 @@ pub struct ShortModel {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProviderEntry {
-    /// `anthropic`, `openai`, `openai-compatible`.
+    /// `anthropic`, `openai`, `openai-responses`, `gemini`, `ollama`, `openrouter`, `azure-openai`, `openai-compatible`.
     pub kind: Option<String>,
     /// Its key.
     pub api_key: Option<String>,
@@ -95,6 +97,10 @@ pub struct ProviderEntry {
     pub base_url: Option<String>,
     /// More headers of each call.
     pub headers: Option<BTreeMap<String, String>>,
+    /// The version of its API, where its addresses bear one (Azure).
+    pub api_version: Option<String>,
+    /// A request that would lose something on its way to it is refused, whatever `router.strict` says.
+    pub strict: Option<bool>,
     /// Its models.
     pub models: Option<BTreeMap<String, ModelEntry>>,
 }
@@ -135,6 +141,12 @@ pub struct ModelEntry {
     pub token_factor: Option<f64>,
     /// It reasons before it answers.
     pub reasoning: Option<bool>,
+    /// The path that it is called at, where it is another one than its provider's kind says: `/api/generate`.
+    pub endpoint: Option<String>,
+    /// Parameters that it refuses, so that they are not sent.
+    pub refuses: Option<Vec<String>>,
+    /// The efforts that it takes, from the least to the most.
+    pub efforts: Option<Vec<String>>,
     /// Its maker has retired it, or will: what comes after it, which may be empty.
     pub deprecated: Option<String>,
 }

@@ -6,6 +6,8 @@ use crate::config::catalogue::{built_in, card};
 use crate::config::file::{File, ProviderEntry};
 use crate::config::{Environment, Problem, Secret};
 use crate::lang::catalogue::{Card, Catalogue};
+use crate::wire::Api;
+use crate::wire::wanted::Dialect;
 
 /// How a provider is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +16,16 @@ pub enum Kind {
     Anthropic,
     /// OpenAI chat completions, of OpenAI itself.
     OpenAi,
+    /// OpenAI Responses.
+    OpenAiResponses,
+    /// Gemini.
+    Gemini,
+    /// Ollama's own API.
+    Ollama,
+    /// OpenRouter.
+    OpenRouter,
+    /// Azure OpenAI.
+    AzureOpenAi,
     /// OpenAI chat completions, of others.
     OpenAiCompatible,
     /// Nobody: the answer is the explanation.
@@ -24,6 +36,11 @@ pub enum Kind {
 const KINDS: &[(&str, Kind)] = &[
     ("anthropic", Kind::Anthropic),
     ("openai", Kind::OpenAi),
+    ("openai-responses", Kind::OpenAiResponses),
+    ("gemini", Kind::Gemini),
+    ("ollama", Kind::Ollama),
+    ("openrouter", Kind::OpenRouter),
+    ("azure-openai", Kind::AzureOpenAi),
     ("openai-compatible", Kind::OpenAiCompatible),
     ("echo", Kind::Echo),
 ];
@@ -57,21 +74,15 @@ const KNOWN: &[Known] = &[
     Known {
         name: "gemini",
         aliases: &["google"],
-        kind: Kind::OpenAiCompatible,
-        base_url: "https://generativelanguage.googleapis.com/v1beta/openai",
+        kind: Kind::Gemini,
+        base_url: "https://generativelanguage.googleapis.com/v1beta",
         keys: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
     },
-    Known {
-        name: "ollama",
-        aliases: &["local"],
-        kind: Kind::OpenAiCompatible,
-        base_url: "http://localhost:11434/v1",
-        keys: &[],
-    },
+    Known { name: "ollama", aliases: &["local"], kind: Kind::Ollama, base_url: "http://localhost:11434", keys: &[] },
     Known {
         name: "openrouter",
         aliases: &[],
-        kind: Kind::OpenAiCompatible,
+        kind: Kind::OpenRouter,
         base_url: "https://openrouter.ai/api/v1",
         keys: &["OPENROUTER_API_KEY"],
     },
@@ -109,6 +120,48 @@ pub struct Provider {
     pub is_implied: bool,
     /// More headers of each call.
     pub headers: Vec<(String, String)>,
+    /// The version of its API, where its addresses bear one (Azure).
+    pub api_version: Option<String>,
+    /// A request that would lose something on its way to it is refused.
+    pub strict: bool,
+    /// How its server differs from the letter of its API.
+    pub dialect: Dialect,
+}
+
+impl Kind {
+    /// The API that it speaks; none for the one that is nobody.
+    pub fn api(self) -> Option<Api> {
+        match self {
+            Self::Anthropic => Some(Api::Messages),
+            Self::OpenAi | Self::AzureOpenAi | Self::OpenRouter | Self::OpenAiCompatible => Some(Api::Completions),
+            Self::OpenAiResponses => Some(Api::Responses),
+            Self::Gemini => Some(Api::Gemini),
+            Self::Ollama => Some(Api::Ollama),
+            Self::Echo => None,
+        }
+    }
+
+    /// The API that a model of it is called by: `endpoint` is the path that a configuration gives the model.
+    pub fn api_of(self, endpoint: Option<&str>) -> Option<Api> {
+        match (self, endpoint) {
+            (Self::Ollama | Self::OpenAiCompatible, Some("/api/generate")) => Some(Api::Generate),
+            (Self::Ollama | Self::OpenAiCompatible, Some("/api/chat")) => Some(Api::Ollama),
+            (Self::OpenAi | Self::OpenAiCompatible, Some("/v1/responses" | "/responses")) => Some(Api::Responses),
+            (Self::Ollama, Some("/v1/chat/completions" | "/chat/completions")) => Some(Api::Completions),
+            _ => self.api(),
+        }
+    }
+}
+
+/// Servers whose thinking models refuse a call of a tool that comes back without what they thought.
+const ECHOES: &[&str] = &["deepseek.com", "moonshot.ai", "moonshot.cn", "kimi.com"];
+
+fn dialect(kind: Kind, base_url: &str) -> Dialect {
+    Dialect {
+        openai: matches!(kind, Kind::OpenAi | Kind::AzureOpenAi),
+        openrouter: kind == Kind::OpenRouter,
+        echoes_thinking: kind == Kind::OpenAiCompatible && ECHOES.iter().any(|host| base_url.contains(host)),
+    }
 }
 
 impl Provider {
@@ -125,15 +178,16 @@ pub(super) fn resolve(
     environment: &Environment,
 ) -> Result<(Vec<Provider>, Catalogue), Problem> {
     let entries = entries(file)?;
+    let strict = file.router.as_ref().and_then(|router| router.strict).unwrap_or(false);
     let mut models: Vec<Card> = built_in();
     let mut providers = Vec::new();
     for known in KNOWN {
         let entry = entries.get(known.name).cloned();
-        providers.push(provider(known.name, Some(known), entry, environment)?);
+        providers.push(provider(known.name, Some(known), entry, strict, environment)?);
     }
     for (name, entry) in &entries {
         if !KNOWN.iter().any(|known| known.name == name) {
-            providers.push(provider(name, None, Some(entry.clone()), environment)?);
+            providers.push(provider(name, None, Some(entry.clone()), strict, environment)?);
         }
         for (model, written) in entry.models.iter().flatten() {
             let base = models.iter().find(|card| card.provider == *name && card.name == *model).cloned();
@@ -183,7 +237,8 @@ fn entries(file: &File) -> Result<BTreeMap<String, ProviderEntry>, Problem> {
 
 /// An endpoint without the path of the API.
 fn base_of(endpoint: &str) -> String {
-    let tails = ["/v1/messages", "/chat/completions", "/messages", "/models"];
+    let tails =
+        ["/v1/messages", "/chat/completions", "/messages", "/models", "/responses", "/api/generate", "/api/chat"];
     let tail = tails.iter().find_map(|tail| endpoint.strip_suffix(tail));
     tail.unwrap_or(endpoint).to_owned()
 }
@@ -192,6 +247,7 @@ fn provider(
     name: &str,
     known: Option<&Known>,
     entry: Option<ProviderEntry>,
+    strict: bool,
     environment: &Environment,
 ) -> Result<Provider, Problem> {
     let is_implied = entry.is_none() && known.is_some_and(|known| known.keys.is_empty());
@@ -201,7 +257,7 @@ fn provider(
             let kinds: Vec<&str> = KINDS.iter().map(|(word, _)| *word).collect();
             Problem(format!("providers.{name}.kind: `{word}` is none of {}", kinds.join(", ")))
         })?,
-        (None, Some(known)) => known.kind,
+        (None, Some(known)) => guessed(known.kind, entry.base_url.as_deref()),
         (None, None) => Kind::OpenAiCompatible,
     };
     let base_url = match (&entry.base_url, known) {
@@ -210,7 +266,7 @@ fn provider(
         (None, Some(known)) => known.base_url.to_owned(),
         (None, None) => return Err(Problem(format!("providers.{name}: `baseUrl` is missing"))),
     };
-    let base_url = base_url.trim_end_matches('/').to_owned();
+    let base_url = base_of_kind(kind, base_url.trim_end_matches('/')).to_owned();
     let is_url = base_url.starts_with("http://") || base_url.starts_with("https://");
     if kind != Kind::Echo && !is_url {
         return Err(Problem(format!("providers.{name}.baseUrl: `{base_url}` does not begin with http:// or https://")));
@@ -222,7 +278,40 @@ fn provider(
             .map_err(|missing| Problem(format!("providers.{name}.headers.{header}: {missing} is not set")))?;
         headers.push((header.to_ascii_lowercase(), value));
     }
-    Ok(Provider { name: name.to_owned(), kind, base_url, key, not_ready, is_implied, headers })
+    Ok(Provider {
+        name: name.to_owned(),
+        kind,
+        dialect: dialect(kind, &base_url),
+        base_url,
+        key,
+        not_ready,
+        is_implied,
+        headers,
+        api_version: entry.api_version.clone(),
+        strict: entry.strict.unwrap_or(strict),
+    })
+}
+
+/// The kind of a well-known provider at an address of one's own: what is called `local` need not be Ollama.
+fn guessed(kind: Kind, base_url: Option<&str>) -> Kind {
+    let path_of_openai = |url: &&str| {
+        let url = url.trim_end_matches('/');
+        url.ends_with("/openai") || (url.ends_with("/v1") && !url.contains(":11434"))
+    };
+    match (kind, base_url.filter(path_of_openai)) {
+        (Kind::Ollama, Some(_)) => Kind::OpenAiCompatible,
+        (Kind::Gemini, Some(url)) if url.trim_end_matches('/').ends_with("/openai") => Kind::OpenAiCompatible,
+        (kind, _) => kind,
+    }
+}
+
+/// A base URL without what the paths of a kind say themselves.
+fn base_of_kind(kind: Kind, url: &str) -> &str {
+    match kind {
+        Kind::Anthropic => url.strip_suffix("/v1").unwrap_or(url),
+        Kind::Ollama => ["/v1", "/api"].iter().find_map(|tail| url.strip_suffix(tail)).unwrap_or(url),
+        _ => url,
+    }
 }
 
 /// A provider's key, or why there is none.

@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use crate::lang::catalogue::Tokenizer;
 use crate::lang::input::{Bounds, Feature, Features, NUMBER};
 use crate::lang::schema::types::EFFORT;
-use crate::wire::Shape;
+use crate::wire::Client;
 use crate::wire::chat::{Block, Chat, Thinking};
 use crate::wire::ids::hex;
 use tokens::Counter;
@@ -167,7 +167,11 @@ impl Features for Request<'_> {
             |value: u64| Bounds::exactly(i64::try_from(value).unwrap_or(i64::MAX / NUMBER).saturating_mul(NUMBER));
         let truth = |value: bool| Some(Bounds::exactly(i64::from(value)));
         match feature {
-            Feature::Api => truth(chat.shape == Shape::OpenAi),
+            Feature::Api => Some(Bounds::exactly(match chat.client {
+                Client::Messages => 0,
+                Client::Completions => 1,
+                Client::Responses => 2,
+            })),
             Feature::Stream => truth(chat.stream),
             Feature::MaxTokens => chat.max_tokens.map(number),
             Feature::Temperature => chat.temperature.map(decimal),

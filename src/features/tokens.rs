@@ -133,7 +133,7 @@ impl<'a> Parts<'a> {
 
     fn block(&mut self, block: &'a Block<'a>) {
         match block {
-            Block::Text(text) | Block::Thinking { text } => self.messages.push(text),
+            Block::Text(text) | Block::Thinking { text, .. } => self.messages.push(text),
             Block::Image(_) => self.fixed += IMAGE_TOKENS,
             Block::Document { media: Media::Text(text), .. } => self.messages.push(text),
             Block::Document { .. } => self.fixed += DOCUMENT_TOKENS,

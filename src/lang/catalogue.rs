@@ -80,6 +80,19 @@ pub struct Card {
     pub tokenizer: Tokenizer,
     /// Its maker has retired it, or will: what comes after it, which may be empty.
     pub deprecated: Option<String>,
+    /// What a request to it may hold.
+    pub calling: Calling,
+}
+
+/// What a request to a model may hold, in the words of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Calling {
+    /// The path that it is called at, where it is another one than usual.
+    pub endpoint: Option<String>,
+    /// Parameters that it refuses.
+    pub refuses: Vec<String>,
+    /// The efforts that it takes, from the least to the most; empty where nobody knows.
+    pub efforts: Vec<String>,
 }
 
 impl Card {

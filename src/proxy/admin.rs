@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::proxy::App;
 use crate::proxy::failure::Failure;
-use crate::wire::Shape;
+use crate::wire::Client;
 
 /// A JSON answer.
 pub(super) fn json_answer(status: StatusCode, value: &serde_json::Value) -> Response {
@@ -34,23 +34,18 @@ pub(super) async fn health(State(app): State<App>) -> Response {
     )
 }
 
-/// The shape of the API that a path belongs to.
-fn shape_of(path: &str) -> Shape {
-    if path.starts_with("/v1/chat") { Shape::OpenAi } else { Shape::Anthropic }
-}
-
 /// A path that is not served.
 pub(super) async fn not_found(State(app): State<App>, request: Request) -> Response {
     let path = request.uri().path();
     let message = format!("the router serves no `{} {path}`", request.method());
-    Failure::client(404, message).answer(shape_of(path), &app.request_id())
+    Failure::client(404, message).answer(Client::at(path), &app.request_id())
 }
 
 /// A path that is served by another method.
 pub(super) async fn wrong_method(State(app): State<App>, request: Request) -> Response {
     let path = request.uri().path();
     let message = format!("`{path}` is not served by {}", request.method());
-    Failure::client(405, message).answer(shape_of(path), &app.request_id())
+    Failure::client(405, message).answer(Client::at(path), &app.request_id())
 }
 
 /// Browsers of other origins, where the configuration lets them.

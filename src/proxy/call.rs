@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
 
 use crate::proxy::failure::Failure;
-use crate::wire::Shape;
+use crate::wire::Client;
 
 /// The largest body that is read, in bytes: twice what Anthropic takes.
 pub(super) const BODY_BYTES_MAX: usize = 64 << 20;
@@ -15,7 +15,7 @@ pub(super) const BODY_BYTES_MAX: usize = 64 << 20;
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) id: String,
-    pub(super) shape: Shape,
+    pub(super) client: Client,
     pub(super) headers: HeaderMap,
     /// With its `?`.
     pub(super) query: String,
@@ -25,7 +25,7 @@ pub(super) struct Call {
 }
 
 /// Reads a call.
-pub(super) async fn read(id: String, shape: Shape, request: Request<Body>) -> Result<Call, Failure> {
+pub(super) async fn read(id: String, client: Client, request: Request<Body>) -> Result<Call, Failure> {
     let (head, body) = request.into_parts();
     let encoding = head.headers.get("content-encoding").and_then(|value| value.to_str().ok()).unwrap_or("identity");
     if !encoding.eq_ignore_ascii_case("identity") {
@@ -50,5 +50,5 @@ pub(super) async fn read(id: String, shape: Shape, request: Request<Body>) -> Re
     })?;
     let debug = head.headers.get("x-debug").is_some_and(|value| value == "true" || value == "1");
     let query = head.uri.query().map_or_else(String::new, |query| format!("?{query}"));
-    Ok(Call { id, shape, headers: head.headers, query, body: body.to_bytes(), debug })
+    Ok(Call { id, client, headers: head.headers, query, body: body.to_bytes(), debug })
 }

@@ -16,8 +16,9 @@ use crate::proxy::headers;
 use crate::proxy::{Active, App};
 use crate::state::ledger::Caller;
 use crate::tools::explain::Explanation;
-use crate::tools::request::{chat, tokenizer_of};
+use crate::tools::request::tokenizer_of;
 use crate::wire::chat::BadBody;
+use crate::wire::request;
 
 /// What was decided, and all that the rest of the request needs to know.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(super) struct Decided {
     pub(super) asked: String,
     pub(super) stream: bool,
     pub(super) stream_usage: bool,
+    /// The tools whose input is a text.
+    pub(super) text_tools: Vec<String>,
     pub(super) session: Option<String>,
     pub(super) user: Option<String>,
     /// Input tokens at most, for the first event of a stream.
@@ -54,7 +57,7 @@ pub(super) struct Wanted {
 
 /// Decides a call.
 pub(super) fn decide(app: &App, active: &Active, call: &Call, wanted: Wanted) -> Result<Decided, Failure> {
-    let read = chat(call.shape, &call.body).map_err(|BadBody(message)| Failure::client(400, message))?;
+    let read = request::decode(call.client, &call.body).map_err(|BadBody(message)| Failure::client(400, message))?;
     let plan = &active.plan;
     let headers = headers::for_rules(&call.headers);
     let tokenizer = tokenizer_of(&plan.program.catalogue, &read.model);
@@ -119,6 +122,7 @@ pub(super) fn decide(app: &App, active: &Active, call: &Call, wanted: Wanted) ->
         asked: read.model.to_string(),
         stream: read.stream,
         stream_usage: read.stream_usage,
+        text_tools: read.tools.iter().filter(|tool| tool.takes_text).map(|tool| tool.name.to_string()).collect(),
         input_at_most,
         max_tokens,
         costs,

@@ -3,15 +3,16 @@
 use axum::body::Body;
 use axum::response::Response;
 
-use crate::proxy::respond::{Reply, Writer, stream_of, whole};
+use crate::proxy::respond::{Reply, stream_of, whole};
 use crate::wire::event::{Event, Opened, Stop, Usage, assemble};
+use crate::wire::reply::Writer;
 
 /// How many characters a piece of the stream has, about.
 const PIECE_CHARS: usize = 80;
 
 /// Answers with a text.
 pub(super) fn answer(reply: &Reply, words: &str) -> Response {
-    let usage = Usage { input: reply.input_at_most, output: words.len() as u64 / 4, ..Usage::default() };
+    let usage = Usage { input: reply.head.input_at_most, output: words.len() as u64 / 4, ..Usage::default() };
     let mut events = vec![Event::Start { id: None, usage: Usage { output: 0, ..usage } }, Event::Open(Opened::Text)];
     events.extend(pieces(words).map(Event::Delta));
     events.extend([Event::Close, Event::End { stop: Stop::EndTurn, sequence: None, usage }]);
@@ -19,7 +20,7 @@ pub(super) fn answer(reply: &Reply, words: &str) -> Response {
         let answer = assemble(&events).expect("the events above end well");
         return whole(reply, &answer);
     }
-    let mut writer = Writer::new(reply);
+    let mut writer = Writer::new(reply.client, reply.head.clone());
     let pieces: Vec<Result<String, std::convert::Infallible>> = events
         .iter()
         .map(|event| {

@@ -6,7 +6,8 @@ use axum::response::Response;
 use bytes::Bytes;
 
 use crate::wire::overflow::Overflow;
-use crate::wire::{Shape, anthropic, openai};
+use crate::wire::refused::Refused;
+use crate::wire::{Client, reply};
 
 /// Whose fault it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,11 +42,21 @@ pub(super) struct Failure {
     pub(super) body: Option<Bytes>,
     /// The request is too long for the model.
     pub(super) is_too_long: bool,
+    /// What the provider would not have in the request.
+    pub(super) refused: Vec<Refused>,
 }
 
 impl Failure {
     pub(super) fn new(blame: Blame, status: u16, message: impl Into<String>) -> Self {
-        Self { blame, status, message: message.into(), headers: Vec::new(), body: None, is_too_long: false }
+        Self {
+            blame,
+            status,
+            message: message.into(),
+            headers: Vec::new(),
+            body: None,
+            is_too_long: false,
+            refused: Vec::new(),
+        }
     }
 
     pub(super) fn client(status: u16, message: impl Into<String>) -> Self {
@@ -53,8 +64,8 @@ impl Failure {
     }
 
     /// The request is too long for the model: said so that clients know what to do.
-    pub(super) fn too_long(blame: Blame, overflow: &Overflow, shape: Shape) -> Self {
-        Self { is_too_long: true, ..Self::new(blame, 400, overflow.words(shape)) }
+    pub(super) fn too_long(blame: Blame, overflow: &Overflow, client: Client) -> Self {
+        Self { is_too_long: true, ..Self::new(blame, 400, overflow.words(client)) }
     }
 
     pub(super) fn with_header(mut self, name: &str, value: impl Into<String>) -> Self {
@@ -63,17 +74,12 @@ impl Failure {
     }
 
     /// The answer, in the client's own shape.
-    pub(super) fn answer(self, shape: Shape, request_id: &str) -> Response {
+    pub(super) fn answer(self, client: Client, request_id: &str) -> Response {
         let message = &self.message;
-        let body = match (self.body, shape) {
-            (Some(body), _) => Body::from(body),
-            (None, Shape::Anthropic) => {
-                Body::from(anthropic::error_body(anthropic::error_kind(self.status), message, request_id))
-            }
-            (None, Shape::OpenAi) => {
-                let code = self.is_too_long.then_some("context_length_exceeded");
-                Body::from(openai::error_body(self.status, message, code))
-            }
+        let code = self.is_too_long.then_some("context_length_exceeded");
+        let body = match self.body {
+            Some(body) => Body::from(body),
+            None => Body::from(reply::error_body(client, self.status, message, code, request_id)),
         };
         let mut response = Response::new(body);
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_GATEWAY);

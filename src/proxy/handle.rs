@@ -17,16 +17,16 @@ use crate::proxy::admin::json_answer;
 use crate::proxy::call::{self, Call};
 use crate::proxy::decide::{self, Decided, Wanted};
 use crate::proxy::failure::{Blame, Failure};
-use crate::proxy::outgoing::{self, Outgoing};
+use crate::proxy::outgoing::{self, Making, Outgoing};
 use crate::proxy::record::Recorder;
 use crate::proxy::recording::Entry;
 use crate::proxy::respond::{self, Reply};
 use crate::proxy::upstream::{self, Refusal};
 use crate::proxy::{Active, App, echo, headers};
 use crate::state::ledger::Caller;
-use crate::wire::Shape;
 use crate::wire::overflow::Overflow;
-use crate::wire::retry;
+use crate::wire::reply::Head;
+use crate::wire::{Api, Client, retry};
 
 /// Bodies larger than this are decided on a thread of their own, in bytes.
 const LARGE_BODY: usize = 64 << 10;
@@ -48,22 +48,27 @@ impl App {
 
 /// `POST /v1/messages`.
 pub(super) async fn messages(State(app): State<App>, request: Request) -> Response {
-    serve(app, Shape::Anthropic, request).await
+    serve(app, Client::Messages, request).await
 }
 
 /// `POST /v1/chat/completions`.
 pub(super) async fn completions(State(app): State<App>, request: Request) -> Response {
-    serve(app, Shape::OpenAi, request).await
+    serve(app, Client::Completions, request).await
 }
 
-async fn serve(app: App, shape: Shape, request: Request) -> Response {
+/// `POST /v1/responses`.
+pub(super) async fn responses(State(app): State<App>, request: Request) -> Response {
+    serve(app, Client::Responses, request).await
+}
+
+async fn serve(app: App, client: Client, request: Request) -> Response {
     let id = app.request_id();
     let mut notes = Notes::default();
-    let answer = answer(&app, shape, request, &id, &mut notes).await;
+    let answer = answer(&app, client, request, &id, &mut notes).await;
     let entry = notes.entry.take();
     let response = answer.unwrap_or_else(|failure| {
         tracing::info!(request = %id, blame = failure.blame.word(), status = failure.status, "{}", failure.message);
-        failure.answer(shape, &id)
+        failure.answer(client, &id)
     });
     if let Some(entry) = entry {
         entry.status(response.status().as_u16());
@@ -78,7 +83,9 @@ struct Notes {
     rule: String,
     target: Option<(String, String)>,
     microseconds: f64,
-    trace: Option<String>,
+    trace: Option<serde_json::Value>,
+    /// What the request lost on its way to the target that answered.
+    lost: Vec<String>,
     entry: Option<Entry>,
 }
 
@@ -86,7 +93,7 @@ impl Notes {
     fn put(self, mut response: Response, id: &str) -> Response {
         let headers = response.headers_mut();
         let mut put = |name: &'static str, value: &str| {
-            if let Ok(value) = HeaderValue::try_from(value) {
+            if let Some(value) = HeaderValue::try_from(value).ok().filter(|value| !value.is_empty()) {
                 headers.insert(HeaderName::from_static(name), value);
             }
         };
@@ -98,10 +105,12 @@ impl Notes {
                 put("x-router-provider", provider);
                 put("x-router-model", model);
             }
-            if let Some(trace) = &self.trace {
-                put("x-router-trace", trace);
+            if let Some(mut trace) = self.trace {
+                trace["warnings"] = json!(self.lost);
+                put("x-router-trace", &header_json(trace));
             }
         }
+        put("x-router-warnings", &warnings(&self.lost));
         if !response.headers().contains_key("request-id")
             && let Ok(value) = HeaderValue::try_from(id)
         {
@@ -111,15 +120,15 @@ impl Notes {
     }
 }
 
-async fn answer(app: &App, shape: Shape, request: Request, id: &str, notes: &mut Notes) -> Result<Response, Failure> {
-    let call = Arc::new(call::read(id.to_owned(), shape, request).await?);
+async fn answer(app: &App, client: Client, request: Request, id: &str, notes: &mut Notes) -> Result<Response, Failure> {
+    let call = Arc::new(call::read(id.to_owned(), client, request).await?);
     let active = app.active();
     let wanted = Wanted { words: active.dry_run, json: call.debug };
     let decided = decided(app, &active, &call, wanted).await?;
     notes.debug = call.debug;
     notes.rule.clone_from(&decided.rule);
     notes.microseconds = decided.microseconds;
-    notes.trace = decided.json.clone().map(header_json);
+    notes.trace.clone_from(&decided.json);
     // Where nobody is called nothing is learnt.
     notes.entry = if active.dry_run { None } else { Entry::begin(app, &active, &call, &decided) };
     attempts(app, &active, &call, &decided, notes).await
@@ -172,7 +181,7 @@ async fn attempts(
             && !decided.decision.skipped.is_empty()
             && decided.decision.skipped.iter().all(|skipped| skipped.reason == Reason::ContextWindow);
         let mut failure = if is_too_long {
-            Failure::too_long(blame, &Overflow::known(rejection.message.clone()), call.shape)
+            Failure::too_long(blame, &Overflow::known(rejection.message.clone()), call.client)
         } else {
             Failure::new(blame, rejection.status, rejection.message.clone())
         };
@@ -197,7 +206,8 @@ async fn attempts(
         notes.target = Some((card.provider.clone(), card.name.clone()));
         let tried = target(app, active, call, decided, index, notes.entry.as_ref()).await;
         match tried {
-            Ok(response) => {
+            Ok((response, lost)) => {
+                notes.lost = lost;
                 tracing::info!(request = %call.id, rule = %decided.rule, asked = %decided.asked, model = %card.full_name(), "answered");
                 keep(app, active, decided, index);
                 return Ok(response);
@@ -247,7 +257,8 @@ fn patience(decided: &Decided, index: usize) -> Patience {
     patience
 }
 
-/// Tries one target, as often as the rules say. With a failure, whether the next target may do better.
+/// Tries one target, as often as the rules say: its answer, and what the request lost on its way. With a failure, whether
+/// the next target may do better.
 async fn target(
     app: &App,
     active: &Arc<Active>,
@@ -255,62 +266,77 @@ async fn target(
     decided: &Decided,
     index: usize,
     entry: Option<&Entry>,
-) -> Result<Response, (Failure, bool)> {
+) -> Result<(Response, Vec<String>), (Failure, bool)> {
     let attempt = &decided.decision.attempts[index];
     let card = active.plan.program.catalogue.card(attempt.model);
     let provider = active.configuration.provider(&card.provider);
     let provider = provider
         .ok_or_else(|| (Failure::new(Blame::Rules, 500, format!("nobody serves `{}`", card.full_name())), true))?;
     let patience = patience(decided, index);
-    let reply = Reply {
-        shape: call.shape,
-        stream: decided.stream,
-        stream_usage: decided.stream_usage,
+    let head = Head {
         id: answer_id(call),
         model: card.name.clone(),
-        input_at_most: decided.input_at_most,
         created: app.clock.unix_seconds(),
-        total: patience.total,
+        input_at_most: decided.input_at_most,
+        stream_usage: decided.stream_usage,
+        text_tools: decided.text_tools.clone(),
     };
+    let reply = Reply { client: call.client, stream: decided.stream, head, total: patience.total };
     if active.dry_run || provider.kind == Kind::Echo {
-        return Ok(echo::answer(&reply, decided.words.as_deref().unwrap_or_default()));
+        return Ok((echo::answer(&reply, decided.words.as_deref().unwrap_or_default()), Vec::new()));
     }
-    let outgoing =
-        outgoing::make(call, provider, card, &decided.effective[index], decided.max_tokens[index], &decided.asked);
-    let outgoing = outgoing.map_err(|failure| (failure, false))?;
+    let making = Making {
+        effective: &decided.effective[index],
+        max_tokens: decided.max_tokens[index],
+        asked: &decided.asked,
+        input_at_most: decided.input_at_most,
+    };
+    let mut outgoing = outgoing::make(call, provider, card, &making).map_err(|failure| (failure, true))?;
+    let name = card.full_name();
+    outgoing.leave_out(&app.learnt.of(&name));
+    if provider.strict && !outgoing.lost.is_empty() {
+        let message = format!("strict: on its way to {name}, {}", outgoing.lost.join("; "));
+        return Err((Failure::client(400, message), true));
+    }
     let mut pause = RETRY_PAUSE;
     let mut retries = patience.retries;
+    let mut may_leave_out = true;
     loop {
         let tried = once(app, active, call, decided, index, &outgoing, &reply, patience.first_byte, entry).await;
         match tried {
+            Err((failure, _)) if may_leave_out && !failure.refused.is_empty() => {
+                // Once: a provider that goes on refusing says the rest to the client.
+                may_leave_out = false;
+                app.learnt.add(&name, &failure.refused);
+                if !outgoing.leave_out(&failure.refused) {
+                    return Err((failure, false));
+                }
+                tracing::info!(request = %call.id, model = %name, "once more without what it refused: {}", failure.message);
+            }
             Err((_, true)) if retries > 0 => {
                 retries -= 1;
                 tokio::time::sleep(pause).await;
                 pause *= 2;
             }
-            other => return other.map(|response| warned(response, &outgoing.lost)),
+            other => return other.map(|response| (response, outgoing.lost)),
         }
     }
 }
 
-/// An answer that says what its request lost.
-fn warned(mut response: Response, lost: &[String]) -> Response {
-    // A header holds ASCII on one line: what a client called a tool may be anything.
-    let told: String =
-        lost.join("; ").chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect();
-    let told: String = told.chars().take(WARNINGS_CHARS_MAX).collect();
-    if let Some(value) = HeaderValue::try_from(told).ok().filter(|value| !value.is_empty()) {
-        response.headers_mut().insert("x-router-warnings", value);
-    }
-    response
+/// What a request lost, as a header can hold it: ASCII on one line, because what a client called a tool may be anything.
+fn warnings(lost: &[String]) -> String {
+    let told = lost.join("; ");
+    let plain = told.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' });
+    plain.take(WARNINGS_CHARS_MAX).collect()
 }
 
 /// The id of an answer that the router writes: not in the form of Anthropic's own, which a client may refer to later.
 fn answer_id(call: &Call) -> String {
     let rest = call.id.trim_start_matches("req_");
-    match call.shape {
-        Shape::Anthropic => format!("rtr_{rest}"),
-        Shape::OpenAi => format!("chatcmpl-{rest}"),
+    match call.client {
+        Client::Messages => format!("rtr_{rest}"),
+        Client::Completions => format!("chatcmpl-{rest}"),
+        Client::Responses => format!("resp_{rest}"),
     }
 }
 
@@ -348,17 +374,17 @@ async fn once(
                 recorder.refused();
             }
             let try_next = refusal.try_next;
-            return Err((refused(refusal, outgoing.shape, call.shape, app.clock.unix_seconds()), try_next));
+            return Err((refused(refusal, outgoing.api, call.client, app.clock.unix_seconds()), try_next));
         }
     };
-    let same_shape = outgoing.shape == call.shape;
-    if same_shape && begun.is_stream == decided.stream {
+    let same_api = outgoing.api == call.client.api();
+    if same_api && begun.is_stream == decided.stream {
         return Ok(respond::pass(begun, recorder, reply, deadline));
     }
     if decided.stream {
-        return Ok(respond::translate(begun, recorder, outgoing.shape, &outgoing.names, reply, deadline));
+        return Ok(respond::translate(begun, recorder, outgoing.api, &outgoing.names, reply, deadline));
     }
-    let collected = respond::collect(begun, &mut recorder, outgoing.shape, &outgoing.names, reply, deadline).await;
+    let collected = respond::collect(begun, &mut recorder, outgoing.api, &outgoing.names, reply, deadline).await;
     collected.map_err(|failure| {
         recorder.failed();
         (failure, true)
@@ -366,15 +392,16 @@ async fn once(
 }
 
 /// A provider's refusal as the client's failure: its own body where the client understands it, its message otherwise.
-fn refused(refusal: Refusal, upstream_shape: Shape, client_shape: Shape, now: i64) -> Failure {
+fn refused(refusal: Refusal, upstream: Api, client: Client, now: i64) -> Failure {
     let after =
         retry::after(headers::text(&refusal.headers, "retry-after"), refusal.body.as_deref().unwrap_or_default(), now);
-    let own = refusal.body.filter(|body| upstream::fits(upstream_shape, client_shape, body));
+    let own = refusal.body.filter(|body| upstream::fits(upstream, client, body));
     let mut failure = match &refusal.overflow {
-        Some(overflow) if own.is_none() => Failure::too_long(Blame::Upstream, overflow, client_shape),
+        Some(overflow) if own.is_none() => Failure::too_long(Blame::Upstream, overflow, client),
         _ => Failure::new(Blame::Upstream, refusal.status, refusal.message),
     };
     failure.is_too_long = refusal.overflow.is_some();
+    failure.refused = refusal.refused;
     failure.body = own;
     failure.headers = headers::kept(&refusal.headers);
     if let Some(seconds) = after {
@@ -390,12 +417,12 @@ fn refused(refusal: Refusal, upstream_shape: Shape, client_shape: Shape, now: i6
 pub(super) async fn count_tokens(State(app): State<App>, request: Request) -> Response {
     let id = app.request_id();
     let counted = count(&app, request, &id).await;
-    let response = counted.unwrap_or_else(|failure| failure.answer(Shape::Anthropic, &id));
+    let response = counted.unwrap_or_else(|failure| failure.answer(Client::Messages, &id));
     Notes::default().put(response, &id)
 }
 
 async fn count(app: &App, request: Request, id: &str) -> Result<Response, Failure> {
-    let call = Arc::new(call::read(id.to_owned(), Shape::Anthropic, request).await?);
+    let call = Arc::new(call::read(id.to_owned(), Client::Messages, request).await?);
     let active = app.active();
     let decided = decided(app, &active, &call, Wanted::default()).await?;
     if let Some(attempt) = decided.decision.attempts.first().filter(|_| !active.dry_run) {
@@ -421,7 +448,7 @@ async fn count(app: &App, request: Request, id: &str) -> Result<Response, Failur
 
 /// The router's own count.
 fn own_count(app: &App, active: &Active, call: &Call) -> Result<u64, Failure> {
-    let chat = crate::tools::request::chat(call.shape, &call.body).map_err(|error| Failure::client(400, error.0))?;
+    let chat = crate::wire::request::decode(call.client, &call.body).map_err(|error| Failure::client(400, error.0))?;
     let tokenizer = crate::tools::request::tokenizer_of(&active.plan.program.catalogue, &chat.model);
     let feature_call = crate::features::Call { chat: &chat, body: &call.body, headers: &[], key: None, tokenizer };
     Ok(crate::features::Request::new(&feature_call, &app.counter).input_tokens())
@@ -431,9 +458,9 @@ fn own_count(app: &App, active: &Active, call: &Call) -> Result<u64, Failure> {
 pub(super) async fn explain(State(app): State<App>, request: Request) -> Response {
     let id = app.request_id();
     let explained = async {
-        let mut call = call::read(id.clone(), Shape::Anthropic, request).await?;
+        let mut call = call::read(id.clone(), Client::Messages, request).await?;
         let recorded = crate::tools::request::read(&call.body, None).map_err(|error| Failure::client(400, error.0))?;
-        call.shape = recorded.shape;
+        call.client = recorded.client;
         call.body = recorded.body.into();
         for (name, value) in recorded.headers {
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
@@ -445,6 +472,6 @@ pub(super) async fn explain(State(app): State<App>, request: Request) -> Respons
     };
     match explained.await {
         Ok(decided) => json_answer(StatusCode::OK, &decided.json.unwrap_or_default()),
-        Err(failure) => failure.answer(Shape::Anthropic, &id),
+        Err(failure) => failure.answer(Client::Messages, &id),
     }
 }

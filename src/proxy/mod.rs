@@ -7,6 +7,7 @@ mod echo;
 mod failure;
 mod handle;
 mod headers;
+mod learnt;
 mod models;
 mod outgoing;
 mod record;
@@ -30,6 +31,7 @@ use tokio::net::TcpListener;
 use crate::config::Configuration;
 use crate::features::tokens::Counter;
 use crate::lang::plan::Plan;
+use crate::proxy::learnt::Learnt;
 use crate::proxy::recording::Recording;
 use crate::proxy::tasks::Tasks;
 use crate::state::State;
@@ -82,6 +84,7 @@ pub struct App {
     state: State,
     recording: Arc<ArcSwapOption<Recording>>,
     tasks: Tasks,
+    learnt: Learnt,
     spread: Arc<AtomicU64>,
     serial: Arc<AtomicU64>,
 }
@@ -107,6 +110,7 @@ impl App {
             state: State::default(),
             recording: Arc::new(ArcSwapOption::from_pointee(recording)),
             tasks: Tasks::default(),
+            learnt: Learnt::default(),
             spread: Arc::new(AtomicU64::new(salt)),
             serial: Arc::new(AtomicU64::new(salt)),
         })
@@ -141,6 +145,7 @@ fn router(app: App) -> Router {
         .route("/v1/messages", post(handle::messages))
         .route("/v1/messages/count_tokens", post(handle::count_tokens))
         .route("/v1/chat/completions", post(handle::completions))
+        .route("/v1/responses", post(handle::responses))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::one))
         .route("/api/explain", post(handle::explain))

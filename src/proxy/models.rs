@@ -10,7 +10,7 @@ use crate::lang::catalogue::Card;
 use crate::proxy::App;
 use crate::proxy::admin::json_answer;
 use crate::proxy::failure::Failure;
-use crate::wire::Shape;
+use crate::wire::Client;
 
 /// When a model was made is not known here; the field must be there.
 const CREATED: &str = "2025-01-01T00:00:00Z";
@@ -58,7 +58,7 @@ pub(super) async fn one(State(app): State<App>, Path(id): Path<String>) -> Respo
     match found {
         Some(entry) => json_answer(StatusCode::OK, &entry),
         None => {
-            Failure::client(404, format!("no provider has a model `{id}`")).answer(Shape::Anthropic, &app.request_id())
+            Failure::client(404, format!("no provider has a model `{id}`")).answer(Client::Messages, &app.request_id())
         }
     }
 }

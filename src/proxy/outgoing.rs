@@ -11,12 +11,13 @@ use crate::lang::ir::Setting;
 use crate::proxy::call::Call;
 use crate::proxy::failure::Failure;
 use crate::proxy::headers;
-use crate::tools::request::chat;
 use crate::wire::chat::BadBody;
 use crate::wire::ids::Names;
-use crate::wire::openai::Dialect;
 use crate::wire::patch::{self, Changes};
-use crate::wire::{Shape, anthropic, foreign, loss, openai};
+use crate::wire::provider::azure;
+use crate::wire::refused::{self, Refused};
+use crate::wire::wanted::{Target, Wanted};
+use crate::wire::{Api, Client, foreign, loss, request};
 
 /// The version of the API that translated requests speak.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
@@ -28,94 +29,145 @@ pub(super) struct Outgoing {
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     /// The API that it speaks, and its answer too.
-    pub(super) shape: Shape,
+    pub(super) api: Api,
     /// Names of tools that were shortened.
     pub(super) names: Names,
-    /// What the request lost in translation.
+    /// What the request lost on its way.
     pub(super) lost: Vec<String>,
 }
 
-/// The API that a kind of provider speaks; none for the one that is nobody.
-pub(super) fn shape_of(kind: Kind) -> Option<Shape> {
-    match kind {
-        Kind::Anthropic => Some(Shape::Anthropic),
-        Kind::OpenAi | Kind::OpenAiCompatible => Some(Shape::OpenAi),
-        Kind::Echo => None,
+impl Outgoing {
+    /// Without what the provider does not take; whether anything changed.
+    pub(super) fn leave_out(&mut self, refused: &[Refused]) -> bool {
+        let body = refused::without(&self.body, refused);
+        let flags = headers::text(&self.headers, "anthropic-beta").and_then(|flags| refused::betas(flags, refused));
+        let changed = body.is_some() || flags.is_some();
+        if let Some(body) = body {
+            self.body = body.into();
+        }
+        match flags {
+            Some(flags) if flags.is_empty() => drop(self.headers.remove("anthropic-beta")),
+            Some(flags) => {
+                if let Ok(flags) = HeaderValue::try_from(flags) {
+                    self.headers.insert("anthropic-beta", flags);
+                }
+            }
+            None => {}
+        }
+        changed
     }
 }
 
+/// The API that a model is called by.
+fn api_of(provider: &Provider, card: &Card) -> Api {
+    provider.kind.api_of(card.calling.endpoint.as_deref()).unwrap_or(Api::Completions)
+}
+
+/// The model that is asked, as the wire formats know it.
+fn target<'c>(provider: &Provider, card: &'c Card, api: Api, window: Option<u64>) -> Target<'c> {
+    Target {
+        api,
+        dialect: provider.dialect,
+        reasoning: card.reasoning,
+        thinking: card.thinking,
+        output_max: card.output_max,
+        window,
+        refuses: &card.calling.refuses,
+        efforts: &card.calling.efforts,
+    }
+}
+
+/// The least window that a server is told to hold, in tokens.
+const WINDOW_MIN: u64 = 8_192;
+/// The answer that room is kept for in a window, in tokens.
+const ANSWER_ROOM: u64 = 8_192;
+
+/// The window that a server has to hold for a request: one of a few sizes, because it loads its model again for another.
+fn window(card: &Card, input_at_most: u64) -> u64 {
+    let needed = input_at_most.saturating_add(ANSWER_ROOM.min(card.output_max)).max(WINDOW_MIN);
+    needed.checked_next_power_of_two().unwrap_or(u64::MAX).min(card.window)
+}
+
+/// What a request is made from besides its call.
+pub(super) struct Making<'m> {
+    pub(super) effective: &'m Effective,
+    pub(super) max_tokens: Option<u64>,
+    /// The model that was asked for.
+    pub(super) asked: &'m str,
+    pub(super) input_at_most: u64,
+}
+
 /// Makes the request for an attempt.
-pub(super) fn make(
-    call: &Call,
-    provider: &Provider,
-    card: &Card,
-    effective: &Effective,
-    max_tokens: Option<u64>,
-    asked: &str,
-) -> Result<Outgoing, Failure> {
-    let shape = shape_of(provider.kind).unwrap_or(Shape::OpenAi);
-    let changes = changes(card, effective, max_tokens, asked);
-    let dialect = Dialect { completion_tokens: provider.kind == Kind::OpenAi, reasoning: card.reasoning };
-    let bad = |BadBody(message): BadBody| Failure::client(400, message);
-    let broken = || Failure::client(400, "the body is not a JSON object");
-    let same = call.shape == shape;
-    let mut lost = Vec::new();
-    let (body, names) = match (same, shape) {
-        (true, Shape::Anthropic) if !changes.is_empty() || foreign::may_be_in(&call.body) => {
-            (patch::messages(&call.body, &changes).ok_or_else(broken)?.into(), Names::default())
+pub(super) fn make(call: &Call, provider: &Provider, card: &Card, making: &Making<'_>) -> Result<Outgoing, Failure> {
+    let api = api_of(provider, card);
+    let changes = changes(card, making.effective, making.max_tokens, making.asked);
+    let target = target(provider, card, api, Some(window(card, making.input_at_most)));
+    let same = call.client.api() == api;
+    let (body, names, lost) = if same {
+        let (body, lost) = forwarded(call, &changes, &target)?;
+        (body, Names::default(), lost)
+    } else {
+        if let Some(member) = leans_on_provider(call) {
+            let message = format!(
+                "`{member}` names what one provider remembers: {} is another; send the whole conversation",
+                card.full_name()
+            );
+            return Err(Failure::client(400, message));
         }
-        (true, Shape::Anthropic) => (call.body.clone(), Names::default()),
-        (true, Shape::OpenAi) if changes.is_empty() => (call.body.clone(), Names::default()),
-        (true, Shape::OpenAi) => {
-            let body = patch::completions(&call.body, &changes, dialect.completion_tokens).ok_or_else(broken)?;
-            (body.into(), Names::default())
-        }
-        (false, Shape::Anthropic) => {
-            let chat = chat(call.shape, &call.body).map_err(bad)?;
-            lost = loss::of(&chat, &changes, shape, dialect);
-            (anthropic::encode(&chat, &changes, card.output_max).into(), Names::default())
-        }
-        (false, Shape::OpenAi) => {
-            let chat = chat(call.shape, &call.body).map_err(bad)?;
-            lost = loss::of(&chat, &changes, shape, dialect);
-            let (body, names) = openai::encode(&chat, &changes, dialect);
-            (body.into(), names)
-        }
+        let chat =
+            request::decode(call.client, &call.body).map_err(|BadBody(message)| Failure::client(400, message))?;
+        let mut wanted = Wanted::of(&chat, &changes, &target);
+        let mut lost = std::mem::take(&mut wanted.lost);
+        lost.extend(loss::of(&chat, api));
+        let encoded = (api.row().encode)(&chat, &wanted, &target);
+        (encoded.body.into(), encoded.names.seeded(call.id.trim_start_matches("req_")), lost)
     };
-    let headers = headers_of(call, provider, effective, shape, same);
-    Ok(Outgoing {
-        url: url(call, provider, shape, same, "/v1/messages", "/chat/completions"),
-        headers,
-        body,
-        shape,
-        names,
-        lost,
-    })
+    let headers = headers_of(call, provider, making.effective, api, same);
+    let stream = !same && is_stream(call);
+    let url = url(call, provider, api, same, &card.name, stream);
+    Ok(Outgoing { url, headers, body, api, names, lost })
+}
+
+/// The client's own bytes, changed where they must be.
+fn forwarded(call: &Call, changes: &Changes, target: &Target<'_>) -> Result<(Bytes, Vec<String>), Failure> {
+    let is_as_it_was = changes.is_empty() && target.refuses.is_empty() && !foreign::may_be_in(&call.body);
+    if is_as_it_was {
+        return Ok((call.body.clone(), Vec::new()));
+    }
+    let made = patch::body(call.client, &call.body, changes, target);
+    let (body, lost) = made.ok_or_else(|| Failure::client(400, "the body is not a JSON object"))?;
+    Ok((body.into(), lost))
+}
+
+fn leans_on_provider(call: &Call) -> Option<&'static str> {
+    if call.client == Client::Responses { request::responses::leans_on_provider(&call.body) } else { None }
+}
+
+/// Whether a stream is asked for, where the address has to say it.
+fn is_stream(call: &Call) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Mark {
+        #[serde(default)]
+        stream: Option<bool>,
+    }
+    serde_json::from_slice::<Mark>(&call.body).is_ok_and(|mark| mark.stream == Some(true))
 }
 
 /// The request that asks an Anthropic provider to count.
 pub(super) fn count(call: &Call, provider: &Provider, card: &Card, asked: &str) -> Result<Outgoing, Failure> {
     let changes = Changes { model: (asked != card.name).then(|| card.name.clone()), ..Changes::default() };
-    let body = if changes.is_empty() && !foreign::may_be_in(&call.body) {
-        call.body.clone()
-    } else {
-        patch::messages(&call.body, &changes)
-            .ok_or_else(|| Failure::client(400, "the body is not a JSON object"))?
-            .into()
-    };
-    let headers = headers_of(call, provider, &Effective::default(), Shape::Anthropic, true);
-    let url = url(call, provider, Shape::Anthropic, true, "/v1/messages/count_tokens", "");
-    Ok(Outgoing { url, headers, body, shape: Shape::Anthropic, names: Names::default(), lost: Vec::new() })
+    let (body, lost) = forwarded(call, &changes, &target(provider, card, Api::Messages, None))?;
+    let headers = headers_of(call, provider, &Effective::default(), Api::Messages, true);
+    let url = format!("{}/v1/messages/count_tokens{}", provider.base_url, call.query);
+    Ok(Outgoing { url, headers, body, api: Api::Messages, names: Names::default(), lost })
 }
 
-fn url(call: &Call, provider: &Provider, shape: Shape, same: bool, anthropic: &str, openai: &str) -> String {
-    match shape {
-        Shape::Anthropic => {
-            let base = provider.base_url.strip_suffix("/v1").unwrap_or(&provider.base_url);
-            let query = if same { call.query.as_str() } else { "" };
-            format!("{base}{anthropic}{query}")
-        }
-        Shape::OpenAi => format!("{}{openai}", provider.base_url),
+fn url(call: &Call, provider: &Provider, api: Api, same: bool, model: &str, stream: bool) -> String {
+    let path = (api.row().path)(model, stream);
+    match provider.kind {
+        Kind::AzureOpenAi => azure::url(&provider.base_url, &path, model, provider.api_version.as_deref()),
+        Kind::Anthropic if same => format!("{}{path}{}", provider.base_url, call.query),
+        _ => format!("{}{path}", provider.base_url),
     }
 }
 
@@ -154,7 +206,7 @@ fn changes(card: &Card, effective: &Effective, max_tokens: Option<u64>, asked: &
 
 /// The headers: the client's where the API is the same, less what is a connection's or a credential; then the provider's
 /// key, its own headers, and those of the rules.
-fn headers_of(call: &Call, provider: &Provider, effective: &Effective, shape: Shape, same: bool) -> HeaderMap {
+fn headers_of(call: &Call, provider: &Provider, effective: &Effective, api: Api, same: bool) -> HeaderMap {
     let mut headers = if same { headers::to_upstream(&call.headers) } else { HeaderMap::new() };
     let mut put = |name: &str, value: &str| {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
@@ -164,17 +216,15 @@ fn headers_of(call: &Call, provider: &Provider, effective: &Effective, shape: Sh
     put("content-type", "application/json");
     put("accept-encoding", "identity");
     let key = provider.key.as_ref().map(crate::config::Secret::reveal);
-    match (shape, key) {
-        (Shape::Anthropic, key) => {
-            if !same || !call.headers.contains_key("anthropic-version") {
-                put("anthropic-version", ANTHROPIC_VERSION);
-            }
-            if let Some(key) = key {
-                put("x-api-key", key);
-            }
-        }
-        (Shape::OpenAi, Some(key)) => put("authorization", &format!("Bearer {key}")),
-        (Shape::OpenAi, None) => {}
+    if api == Api::Messages && (!same || !call.headers.contains_key("anthropic-version")) {
+        put("anthropic-version", ANTHROPIC_VERSION);
+    }
+    match (provider.kind, key) {
+        (_, None) => {}
+        (Kind::Anthropic, Some(key)) => put("x-api-key", key),
+        (Kind::Gemini, Some(key)) => put("x-goog-api-key", key),
+        (Kind::AzureOpenAi, Some(key)) => put(azure::KEY_HEADER, key),
+        (_, Some(key)) => put("authorization", &format!("Bearer {key}")),
     }
     for (name, value) in &provider.headers {
         put(name, value);

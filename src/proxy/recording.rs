@@ -20,7 +20,6 @@ use crate::proxy::{Active, App, headers};
 use crate::tools::request::{self, Recorded};
 use crate::traffic::fields::Kept;
 use crate::traffic::line::{Line, Tokens, body_of};
-use crate::wire::Shape;
 use crate::wire::event::Usage;
 
 /// The most lines that wait to be written.
@@ -123,10 +122,7 @@ impl Entry {
         let recording = app.recording.load_full()?;
         let now = app.clock.zoned().timestamp();
         let time = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
-        let path = match call.shape {
-            Shape::Anthropic => "/v1/messages",
-            Shape::OpenAi => "/v1/chat/completions",
-        };
+        let path = call.client.path();
         let hidden = |text: &str| secret::hide(text).into_owned();
         let line = Line {
             time: Some(format!("{time:.3}")),
@@ -233,7 +229,7 @@ fn complete(waiting: Waiting, bodies: bool) -> Line {
         return line;
     }
     let headers = headers::for_rules(&call.headers);
-    let recorded = Recorded { shape: call.shape, body: call.body.to_vec(), headers };
+    let recorded = Recorded { client: call.client, body: call.body.to_vec(), headers };
     let catalogue = &active.plan.program.catalogue;
     let kept = request::with_features(&recorded, catalogue, &app.counter, None, |features, _| Kept::of(features));
     line.fields = kept.ok();

@@ -15,7 +15,8 @@ use crate::proxy::record::Recorder;
 use crate::proxy::upstream::{ANSWER_BYTES_MAX, Begun, reason};
 use crate::wire::event::{Answer, Decoder, Event, Usage, assemble};
 use crate::wire::ids::Names;
-use crate::wire::{Shape, anthropic, openai};
+use crate::wire::reply::{self, Head, Writer};
+use crate::wire::{Api, Client};
 
 /// How long a stream may be silent before the client is told that it is alive.
 const PING: Duration = Duration::from_secs(15);
@@ -23,50 +24,16 @@ const PING: Duration = Duration::from_secs(15);
 /// How an answer is written for the client.
 #[derive(Debug, Clone)]
 pub(super) struct Reply {
-    pub(super) shape: Shape,
+    pub(super) client: Client,
     pub(super) stream: bool,
-    pub(super) stream_usage: bool,
-    pub(super) id: String,
-    pub(super) model: String,
-    pub(super) input_at_most: u64,
-    /// Seconds since 1970.
-    pub(super) created: i64,
+    pub(super) head: Head,
     /// How long it may take altogether.
     pub(super) total: Duration,
 }
 
-/// Writes events as a stream.
-#[derive(Debug)]
-pub(super) enum Writer {
-    Anthropic(anthropic::StreamEncoder),
-    OpenAi(openai::StreamEncoder),
-}
-
-impl Writer {
-    pub(super) fn new(reply: &Reply) -> Self {
-        let (id, model) = (reply.id.clone(), reply.model.clone());
-        match reply.shape {
-            Shape::Anthropic => Self::Anthropic(anthropic::StreamEncoder::new(id, model, reply.input_at_most)),
-            Shape::OpenAi => Self::OpenAi(openai::StreamEncoder::new(id, model, reply.created, reply.stream_usage)),
-        }
-    }
-
-    pub(super) fn write(&mut self, events: &[Event], out: &mut String) {
-        for event in events {
-            match self {
-                Self::Anthropic(encoder) => encoder.encode(event, out),
-                Self::OpenAi(encoder) => encoder.encode(event, out),
-            }
-        }
-    }
-}
-
 /// A whole answer for the client.
 pub(super) fn whole(reply: &Reply, answer: &Answer) -> Response {
-    let body = match reply.shape {
-        Shape::Anthropic => anthropic::answer(answer, &reply.id, &reply.model),
-        Shape::OpenAi => openai::answer(answer, &reply.id, &reply.model, reply.created),
-    };
+    let body = reply::whole(reply.client, answer, &reply.head);
     let mut response = Response::new(Body::from(body));
     response.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
     response
@@ -89,7 +56,7 @@ enum Observer {
     /// `length` is what its head says, where it does: nobody asks for more than that.
     Whole {
         seen: BytesMut,
-        shape: Shape,
+        api: Api,
         length: Option<usize>,
     },
 }
@@ -99,7 +66,7 @@ struct Passing {
     rest: reqwest::Response,
     observer: Observer,
     recorder: Recorder,
-    shape: Shape,
+    client: Client,
     ended: bool,
     over: bool,
     deadline: tokio::time::Instant,
@@ -110,16 +77,16 @@ pub(super) fn pass(begun: Begun, recorder: Recorder, reply: &Reply, deadline: st
     let status = StatusCode::from_u16(begun.status).unwrap_or(StatusCode::OK);
     let headers = headers::to_client(&begun.headers);
     let observer = if begun.is_stream {
-        Observer::Stream(reply.shape.decoder(Names::default()))
+        Observer::Stream(reply.client.api().decoder(Names::default()))
     } else {
-        Observer::Whole { seen: BytesMut::new(), shape: reply.shape, length: length_of(&begun.headers) }
+        Observer::Whole { seen: BytesMut::new(), api: reply.client.api(), length: length_of(&begun.headers) }
     };
     let passing = Passing {
         first: Some(begun.first),
         rest: begun.rest,
         observer,
         recorder,
-        shape: reply.shape,
+        client: reply.client,
         ended: false,
         over: false,
         deadline: tokio::time::Instant::from_std(deadline),
@@ -173,12 +140,12 @@ impl Passing {
                 decoder.push(bytes, &mut events);
                 self.take(&events);
             }
-            Observer::Whole { seen, shape, length } => {
+            Observer::Whole { seen, api, length } => {
                 if seen.len() + bytes.len() <= ANSWER_BYTES_MAX {
                     seen.extend_from_slice(bytes);
                 }
                 if *length == Some(seen.len()) {
-                    let events = shape.decode_whole(seen, &Names::default());
+                    let events = api.decode_whole(seen, &Names::default());
                     self.take(&events);
                 }
             }
@@ -207,7 +174,7 @@ impl Passing {
         let mut events = Vec::new();
         match &mut self.observer {
             Observer::Stream(decoder) => decoder.finish(&mut events),
-            Observer::Whole { seen, shape, .. } if !self.ended => events = shape.decode_whole(seen, &Names::default()),
+            Observer::Whole { seen, api, .. } if !self.ended => events = api.decode_whole(seen, &Names::default()),
             Observer::Whole { .. } => {}
         }
         if self.ended {
@@ -224,13 +191,7 @@ impl Passing {
         }
         let message = why.map_or_else(|| message.clone(), |why| format!("the upstream broke off: {why}"));
         tracing::warn!("{message}");
-        let body = match self.shape {
-            Shape::Anthropic => {
-                let event = serde_json::json!({"type": "error", "error": {"type": "api_error", "message": message}});
-                format!("event: error\ndata: {event}\n\n")
-            }
-            Shape::OpenAi => format!("data: {}\n\n", openai::error_body(502, &message, None)),
-        };
+        let body = reply::stream_error(self.client, &message);
         Some(Bytes::from(body))
     }
 }
@@ -241,7 +202,7 @@ impl Passing {
 pub(super) async fn collect(
     begun: Begun,
     recorder: &mut Recorder,
-    upstream: Shape,
+    upstream: Api,
     names: &Names,
     reply: &Reply,
     deadline: std::time::Instant,
@@ -281,7 +242,7 @@ pub(super) async fn collect(
 /// A provider that says no usage leaves the input to the router's own bound.
 fn counted(usage: Usage, reply: &Reply) -> Usage {
     let said = usage.input + usage.cache_read + usage.cache_write + usage.output > 0;
-    if said { usage } else { Usage { input: reply.input_at_most, ..usage } }
+    if said { usage } else { Usage { input: reply.head.input_at_most, ..usage } }
 }
 
 struct Translating {
@@ -299,7 +260,7 @@ struct Translating {
 pub(super) fn translate(
     begun: Begun,
     recorder: Recorder,
-    upstream: Shape,
+    upstream: Api,
     names: &Names,
     reply: &Reply,
     deadline: std::time::Instant,
@@ -307,7 +268,7 @@ pub(super) fn translate(
     let mut translating = Translating {
         rest: begun.rest,
         decoder: upstream.decoder(names.clone()),
-        writer: Writer::new(reply),
+        writer: Writer::new(reply.client, reply.head.clone()),
         recorder,
         ready: VecDeque::new(),
         over: false,
@@ -318,7 +279,7 @@ pub(super) fn translate(
     } else {
         // A stream was asked for and a whole answer came: it is streamed all the same.
         translating.decoder =
-            Box::new(WholeDecoder { seen: begun.first.to_vec(), shape: upstream, names: names.clone() });
+            Box::new(WholeDecoder { seen: begun.first.to_vec(), api: upstream, names: names.clone() });
     }
     let body = futures_util::stream::unfold(translating, |mut translating| async move {
         let piece = translating.next().await?;
@@ -391,7 +352,7 @@ impl Translating {
 /// A whole answer that stands in for a stream.
 struct WholeDecoder {
     seen: Vec<u8>,
-    shape: Shape,
+    api: Api,
     names: Names,
 }
 
@@ -403,6 +364,6 @@ impl Decoder for WholeDecoder {
     }
 
     fn finish(&mut self, events: &mut Vec<Event>) {
-        events.extend(self.shape.decode_whole(&self.seen, &self.names));
+        events.extend(self.api.decode_whole(&self.seen, &self.names));
     }
 }

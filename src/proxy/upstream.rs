@@ -8,9 +8,10 @@ use serde_json::Value;
 
 use crate::proxy::App;
 use crate::proxy::outgoing::Outgoing;
-use crate::wire::Shape;
 use crate::wire::event::{Decoder, Event};
 use crate::wire::overflow::Overflow;
+use crate::wire::refused::{self, Refused};
+use crate::wire::{Api, Client};
 
 /// How long the first byte may take when no rule says otherwise.
 pub(super) const FIRST_BYTE: Duration = Duration::from_mins(5);
@@ -49,6 +50,8 @@ pub(super) struct Refusal {
     pub(super) by_provider: bool,
     /// The request is too long for the model.
     pub(super) overflow: Option<Overflow>,
+    /// What the request should not hold.
+    pub(super) refused: Vec<Refused>,
 }
 
 impl Refusal {
@@ -61,6 +64,7 @@ impl Refusal {
             try_next: true,
             by_provider: true,
             overflow: None,
+            refused: Vec::new(),
         }
     }
 }
@@ -80,7 +84,7 @@ pub(super) async fn begin(app: &App, outgoing: &Outgoing, who: &str, first_byte:
     }
     let media =
         headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
-    let is_stream = media.starts_with("text/event-stream");
+    let is_stream = media.starts_with(outgoing.api.row().stream_type);
     if media.starts_with("text/html") {
         return Err(Refusal::of_connection(502, format!("{who} answered with a page, not with an answer of its API")));
     }
@@ -113,10 +117,10 @@ fn deadline(app: &App, after: Duration) -> std::time::Instant {
 
 /// An error that a stream begins with.
 fn error_at_once(outgoing: &Outgoing, first: &[u8]) -> Option<(String, String)> {
-    let mut decoder: Box<dyn Decoder> = outgoing.shape.decoder(outgoing.names.clone());
+    let mut decoder: Box<dyn Decoder> = outgoing.api.decoder(outgoing.names.clone());
     let mut events = Vec::new();
     decoder.push(first, &mut events);
-    match events.first() {
+    match events.iter().find(|event| !matches!(event, Event::Start { .. } | Event::Ping)) {
         Some(Event::Error { kind, message }) => Some((kind.clone(), message.clone())),
         _ => None,
     }
@@ -143,7 +147,8 @@ async fn refusal(
     let overflow = Overflow::of(status, &said);
     let try_next = overflow.is_none() && (ours || matches!(status, 408 | 429) || status >= 500);
     let message = format!("{who} answered {status}: {said}");
-    Refusal { status, message, headers, body: Some(body), try_next, by_provider: try_next && !ours, overflow }
+    let refused = if overflow.is_none() { refused::named(status, &said) } else { Vec::new() };
+    Refusal { status, message, headers, body: Some(body), try_next, by_provider: try_next && !ours, overflow, refused }
 }
 
 /// The message in a body of an error, whatever its form.
@@ -177,7 +182,9 @@ pub(super) fn reason(error: &reqwest::Error) -> String {
 }
 
 /// Whether an upstream's error body can go to a client as it is.
-pub(super) fn fits(upstream: Shape, client: Shape, body: &Bytes) -> bool {
+pub(super) fn fits(upstream: Api, client: Client, body: &Bytes) -> bool {
     let Ok(value) = serde_json::from_slice::<Value>(body) else { return false };
-    upstream == client && value["error"].is_object()
+    let is_openai = |api: Api| matches!(api, Api::Completions | Api::Responses);
+    let same = upstream == client.api() || (is_openai(upstream) && is_openai(client.api()));
+    same && value["error"].is_object()
 }

@@ -8,7 +8,7 @@ use crate::features::{Call, Request};
 use crate::lang::catalogue::{Catalogue, Tokenizer, Vocabulary};
 use crate::lang::input::Features;
 use crate::wire::chat::{BadBody, Chat};
-use crate::wire::{Shape, completions, messages};
+use crate::wire::{Client, request};
 
 /// The largest request file, in bytes.
 pub const BYTES_MAX: u64 = 100 << 20;
@@ -17,7 +17,7 @@ pub const BYTES_MAX: u64 = 100 << 20;
 #[derive(Debug, Clone)]
 pub struct Recorded {
     /// The API that it is for.
-    pub shape: Shape,
+    pub client: Client,
     /// Its body.
     pub body: Vec<u8>,
     /// Its headers: folded names, values as they came.
@@ -43,6 +43,8 @@ struct Marks<'a> {
     tools: Option<Vec<ToolMarks<'a>>>,
     #[serde(borrow, default)]
     messages: Option<Vec<MessageMarks<'a>>>,
+    #[serde(borrow, default)]
+    input: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -57,42 +59,34 @@ struct MessageMarks<'a> {
     role: crate::wire::text::Str<'a>,
 }
 
-/// Reads a request file. `shape` is what the caller says; otherwise its path or its own form tells.
-pub fn read(bytes: &[u8], shape: Option<Shape>) -> Result<Recorded, BadBody> {
+/// Reads a request file. `client` is what the caller says; otherwise its path or its own form tells.
+pub fn read(bytes: &[u8], client: Option<Client>) -> Result<Recorded, BadBody> {
     let not_json = |error: serde_json::Error| BadBody(format!("the request is not valid JSON: {error}"));
     if let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(bytes) {
         let body = envelope.body.get().as_bytes().to_vec();
-        let by_path = envelope
-            .path
-            .as_deref()
-            .map(|path| if path.contains("chat/completions") { Shape::OpenAi } else { Shape::Anthropic });
+        let by_path = envelope.path.as_deref().map(Client::at);
         let headers = envelope.headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
-        let shape = shape.or(by_path).unwrap_or_else(|| shape_of(&body));
-        return Ok(Recorded { shape, body, headers });
+        let client = client.or(by_path).unwrap_or_else(|| client_of(&body));
+        return Ok(Recorded { client, body, headers });
     }
     let raw: &RawValue = serde_json::from_slice(bytes).map_err(not_json)?;
     let body = raw.get().as_bytes().to_vec();
-    let shape = shape.unwrap_or_else(|| shape_of(&body));
-    Ok(Recorded { shape, body, headers: Vec::new() })
+    let client = client.unwrap_or_else(|| client_of(&body));
+    Ok(Recorded { client, body, headers: Vec::new() })
 }
 
 /// Which API a bare body is for.
-fn shape_of(body: &[u8]) -> Shape {
-    let Ok(marks) = serde_json::from_slice::<Marks<'_>>(body) else { return Shape::Anthropic };
+fn client_of(body: &[u8]) -> Client {
+    let Ok(marks) = serde_json::from_slice::<Marks<'_>>(body) else { return Client::Messages };
+    if marks.input.is_some() && marks.messages.is_none() {
+        return Client::Responses;
+    }
     let roles: Vec<&str> = marks.messages.iter().flatten().map(|message| &*message.role).collect();
     let openai = marks.max_completion_tokens.is_some()
         || marks.tools.iter().flatten().any(|tool| tool.function.is_some())
         || roles.iter().any(|role| matches!(*role, "tool" | "developer"))
         || roles.first() == Some(&"system");
-    if openai && marks.system.is_none() { Shape::OpenAi } else { Shape::Anthropic }
-}
-
-/// Reads a body of an API.
-pub fn chat(shape: Shape, body: &[u8]) -> Result<Chat<'_>, BadBody> {
-    match shape {
-        Shape::Anthropic => messages::decode(body),
-        Shape::OpenAi => completions::decode(body),
-    }
+    if openai && marks.system.is_none() { Client::Completions } else { Client::Messages }
 }
 
 /// How the tokens of a model that a client asks for are counted; for one that nobody knows, by an estimate that errs high.
@@ -109,7 +103,7 @@ pub fn with_features<T>(
     key: Option<&str>,
     take: impl FnOnce(&dyn Features, &Chat<'_>) -> T,
 ) -> Result<T, BadBody> {
-    let chat = chat(recorded.shape, &recorded.body)?;
+    let chat = request::decode(recorded.client, &recorded.body)?;
     let tokenizer = tokenizer_of(catalogue, &chat.model);
     let call = Call { chat: &chat, body: &recorded.body, headers: &recorded.headers, key, tokenizer };
     let request = Request::new(&call, counter);

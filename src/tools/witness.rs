@@ -17,7 +17,7 @@ use crate::lang::schema::text::quote;
 use crate::lang::source::Span;
 use crate::tools::given::{With, give_facts};
 use crate::tools::request::{self, Recorded};
-use crate::wire::Shape;
+use crate::wire::Client;
 
 /// The most images or documents that stand in a body.
 const BLOCKS_MAX: i64 = 3;
@@ -169,7 +169,7 @@ fn recorded(situation: &Situation) -> Recorded {
         (Variable::Feature(Feature::Header, Some(name)), Value::Text(text)) => Some((name.clone(), text.clone())),
         _ => None,
     });
-    Recorded { shape: Shape::Anthropic, headers: headers.collect(), body: body.to_string().into_bytes() }
+    Recorded { client: Client::Messages, headers: headers.collect(), body: body.to_string().into_bytes() }
 }
 
 // --- what is given beside it -------------------------------------------------------------------------------------------

@@ -101,7 +101,7 @@ impl Line {
         }
         // A bare body: its own `model` is what it asks for, and nothing is known of what became of it.
         let recorded = request::read(bytes, None).map_err(|error| error.0)?;
-        request::chat(recorded.shape, &recorded.body).map_err(|error| error.0)?;
+        crate::wire::request::decode(recorded.client, &recorded.body).map_err(|error| error.0)?;
         Ok((Self::default(), Some(recorded)))
     }
 

@@ -3,14 +3,14 @@
 
 use serde_json::value::RawValue;
 
-use crate::wire::Shape;
+use crate::wire::Client;
 use crate::wire::text::Str;
 
 /// A request.
 #[derive(Debug, Clone)]
 pub struct Chat<'a> {
     /// The API that was called.
-    pub shape: Shape,
+    pub client: Client,
     /// The model that was asked for.
     pub model: Str<'a>,
     /// A stream is wanted.
@@ -47,6 +47,19 @@ pub struct Chat<'a> {
     pub user: Option<Str<'a>>,
     /// The JSON schema that the answer must follow.
     pub schema: Option<&'a RawValue>,
+    /// Where the client wants its provider's cache to end, in the order of the request.
+    pub cached: Vec<Mark>,
+}
+
+/// A place up to which a provider's cache is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// A tool.
+    Tool(usize),
+    /// A block of the system prompt.
+    System(usize),
+    /// A block of a message.
+    Block(usize, usize),
 }
 
 /// Who speaks.
@@ -105,6 +118,8 @@ pub enum Block<'a> {
     Thinking {
         /// May be empty.
         text: Str<'a>,
+        /// What its maker wants back with it; may be empty.
+        signature: Str<'a>,
     },
     /// Anything else, as it stands.
     Other {
@@ -144,6 +159,8 @@ pub struct Tool<'a> {
     pub schema: Option<&'a RawValue>,
     /// `web_search_20250305` and its like: run by the provider.
     pub server: Option<Str<'a>>,
+    /// Its input is a text, not an object (OpenAI's custom tools).
+    pub takes_text: bool,
     /// Not to be offered before it is asked for.
     pub deferred: bool,
     /// All of it.
@@ -206,7 +223,7 @@ impl<'a> Chat<'a> {
             self.tools.iter().any(|tool| tool.server.as_ref().is_some_and(|kind| kind.starts_with(TOOL_SEARCH)));
         self.tools.iter().filter(move |tool| {
             let is_there = !tool.deferred || searches || loaded.iter().any(|name| **name == *tool.name);
-            tool.server.is_none() && tool.schema.is_some() && is_there
+            tool.server.is_none() && is_there
         })
     }
 }

@@ -12,6 +12,15 @@ pub struct Usage {
     pub cache_read: u64,
     /// Input that was written to a cache.
     pub cache_write: u64,
+    /// The part of the output that was reasoning.
+    pub reasoning: u64,
+}
+
+impl Usage {
+    /// All input.
+    pub fn prompt(self) -> u64 {
+        self.input.saturating_add(self.cache_read).saturating_add(self.cache_write)
+    }
 }
 
 /// Why an answer ended.
@@ -44,6 +53,11 @@ pub enum Opened {
         id: String,
         /// The tool.
         name: String,
+    },
+    /// A block of Anthropic's own that no other API has: what its tools did, thinking that nobody may read.
+    Other {
+        /// All of it, as JSON.
+        raw: String,
     },
 }
 
@@ -115,6 +129,19 @@ pub struct Answer {
     pub sequence: Option<String>,
     /// Its tokens.
     pub usage: Usage,
+}
+
+/// The events of a whole answer that a decoder of streams reads as one piece.
+pub fn whole(mut decoder: impl Decoder, body: &[u8]) -> Vec<Event> {
+    let mut events = Vec::new();
+    decoder.push(body, &mut events);
+    decoder.finish(&mut events);
+    events
+}
+
+/// An answer that broke, by nobody's known fault.
+pub fn broken(message: &str) -> Event {
+    Event::Error { kind: "api_error".to_owned(), message: message.to_owned() }
 }
 
 /// Puts events together; an error when the answer broke.

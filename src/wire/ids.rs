@@ -11,24 +11,48 @@ const TOOL_NAME_MAX: usize = 64;
 /// What is kept of a longer one, before `_` and eight digits of its hash.
 const TOOL_NAME_KEPT: usize = 55;
 
+/// The longest id of a call that OpenAI takes.
+const CALL_ID_MAX: usize = 40;
+
 /// The tools' names as they were sent, back to what the client calls them.
 #[derive(Debug, Clone, Default)]
-pub struct Names(HashMap<String, String>);
+pub struct Names {
+    sent: HashMap<String, String>,
+    /// What ids that are made for an answer's calls begin with, so that those of two answers differ.
+    seed: String,
+}
 
 impl Names {
     /// The name that a provider is sent for a tool; remembered for the way back.
     pub fn shorten(&mut self, name: &str) -> String {
         let short = short_name(name);
         if short != name {
-            self.0.insert(short.clone(), name.to_owned());
+            self.sent.insert(short.clone(), name.to_owned());
         }
         short
     }
 
+    /// With what tells the ids of this answer's calls from those of others.
+    #[must_use]
+    pub fn seeded(mut self, seed: &str) -> Self {
+        seed.clone_into(&mut self.seed);
+        self
+    }
+
+    /// An id for the nth call of an answer, whose provider gave none.
+    pub fn call_id(&self, n: usize) -> String {
+        format!("call_{}_{n}", self.seed)
+    }
+
     /// The client's name of a tool.
     pub fn restore(&self, name: &str) -> String {
-        self.0.get(name).cloned().unwrap_or_else(|| name.to_owned())
+        self.sent.get(name).cloned().unwrap_or_else(|| name.to_owned())
     }
+}
+
+/// An id of a call that OpenAI takes: not longer than it allows, whoever made it.
+pub fn short_id(id: &str) -> String {
+    if id.len() <= CALL_ID_MAX { id.to_owned() } else { hashed(id, CALL_ID_MAX - 9) }
 }
 
 /// A tool's name that OpenAI takes: `^[a-zA-Z0-9_-]{1,64}$`.

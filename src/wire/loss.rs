@@ -1,58 +1,48 @@
-//! What a request loses on its way into another API: the encoders leave it out, and the client is told so.
+//! What of a conversation has no place in the API of a target: encoders write a text in its place, and the client is told.
 
-use crate::wire::Shape;
-use crate::wire::chat::{Block, Chat, Media, Thinking};
-use crate::wire::openai::{Dialect, STOP_MAX};
-use crate::wire::patch::Changes;
+use crate::wire::Api;
+use crate::wire::chat::{Block, Chat, Media};
 
-/// What cannot be said in the API of a target, in the client's words. Empty when everything arrives.
-pub fn of(chat: &Chat<'_>, changes: &Changes, target: Shape, dialect: Dialect) -> Vec<String> {
-    let mut lost = Vec::new();
-    match target {
-        Shape::OpenAi => openai(chat, changes, dialect, &mut lost),
-        Shape::Anthropic => anthropic(chat, changes, &mut lost),
+/// Whether an API takes images, or documents, that are given like this.
+pub fn takes(api: Api, media: &Media<'_>, is_image: bool) -> bool {
+    match (api, media, is_image) {
+        // What a client uploaded lies at one provider, whose clients reach it without translation.
+        (_, Media::File(_), _) => false,
+        (_, Media::Text(_), is_image) => !is_image,
+        (Api::Messages | Api::Responses, Media::Base64 { .. } | Media::Url(_), _) => true,
+        (Api::Completions, Media::Base64 { .. }, _) | (Api::Completions, Media::Url(_), true) => true,
+        (Api::Gemini, Media::Base64 { .. }, _) => true,
+        (Api::Ollama | Api::Generate, Media::Base64 { .. }, true) => true,
+        (Api::Completions | Api::Gemini | Api::Ollama | Api::Generate, ..) => false,
     }
-    lost
 }
 
-fn openai(chat: &Chat<'_>, changes: &Changes, dialect: Dialect, lost: &mut Vec<String>) {
-    let n_stop = changes.stop.as_ref().map_or(chat.stop.len(), Vec::len);
-    let thinks = match (changes.thinking, chat.thinking) {
-        (Some(wanted), _) => wanted.is_some(),
-        (None, asked) => matches!(asked, Thinking::On(_)),
-    };
-    let parameters = [
-        ("top_k", changes.top_k.or(chat.top_k).is_some()),
-        ("temperature", dialect.reasoning && changes.temperature.or(chat.temperature).is_some()),
-        ("top_p", dialect.reasoning && changes.top_p.or(chat.top_p).is_some()),
-        ("stop_sequences", dialect.reasoning && n_stop > 0),
-        ("thinking", !dialect.reasoning && thinks),
-        ("effort", !dialect.reasoning && (changes.effort.is_some() || chat.effort.is_some())),
-    ];
-    lost.extend(parameters.iter().filter(|(_, is_lost)| *is_lost).map(|(name, _)| format!("{name} is not sent")));
-    if !dialect.reasoning && n_stop > STOP_MAX {
-        lost.push(format!("stop_sequences beyond {STOP_MAX} are not sent"));
+/// What stands in the place of an image or a document that cannot be sent.
+pub fn stand_in(media: &Media<'_>, is_image: bool) -> String {
+    let what = if is_image { "image" } else { "document" };
+    match media {
+        Media::Url(url) => format!("[{what}: {}]", &**url),
+        Media::Base64 { .. } | Media::File(_) | Media::Text(_) => format!("[{what} omitted]"),
     }
+}
+
+/// What a conversation loses on its way into an API, in the client's words. Empty when everything arrives.
+pub fn of(chat: &Chat<'_>, api: Api) -> Vec<String> {
+    let mut lost = Vec::new();
     for tool in chat.tools.iter().filter(|tool| tool.server.is_some()) {
         lost.push(format!("the tool {} is not sent: only its provider runs it", &*tool.name));
     }
+    if api == Api::Generate {
+        let n = chat.offered().count();
+        lost.extend((n > 0).then(|| format!("tools are not sent: {n}")));
+    }
     let (mut images, mut documents) = (0, 0);
     chat.each_block(|_, block| match block {
-        Block::Image(Media::File(_)) => images += 1,
-        Block::Document { media: Media::File(_) | Media::Url(_), .. } => documents += 1,
+        Block::Image(media) => images += usize::from(!takes(api, media, true)),
+        Block::Document { media, .. } => documents += usize::from(!takes(api, media, false)),
         _ => {}
     });
-    let named = [(images, "images"), (documents, "documents")].into_iter().filter(|(n, _)| *n > 0);
-    lost.extend(named.map(|(n, what)| format!("{what} given by reference are not sent: {n}")));
-}
-
-fn anthropic(chat: &Chat<'_>, changes: &Changes, lost: &mut Vec<String>) {
-    let temperature = changes.temperature.or(chat.temperature);
-    let parameters = [
-        ("response_format", chat.schema.is_some()),
-        ("reasoning_effort", changes.effort.is_some() || chat.effort.is_some()),
-        ("top_p beside temperature", temperature.is_some() && changes.top_p.or(chat.top_p).is_some()),
-        ("temperature above 1", temperature.is_some_and(|value| value > 1.0)),
-    ];
-    lost.extend(parameters.iter().filter(|(_, is_lost)| *is_lost).map(|(name, _)| format!("{name} is not sent")));
+    let counted = [(images, "images"), (documents, "documents")].into_iter().filter(|(n, _)| *n > 0);
+    lost.extend(counted.map(|(n, what)| format!("{what} replaced by a text: {n}")));
+    lost
 }

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::wire::Shape;
+use crate::wire::Client;
 
 /// What was too much, in tokens as the provider counted them; none where it did not say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,17 +90,17 @@ impl Overflow {
     }
 
     /// As the client's API says it. Numbers are those of one message of the provider or none: clients reckon with them.
-    pub fn words(&self, shape: Shape) -> String {
-        match (shape, self.input, self.output, self.limit) {
-            (Shape::Anthropic, Some(input), Some(output), Some(limit)) if input < limit => format!(
+    pub fn words(&self, client: Client) -> String {
+        match (client, self.input, self.output, self.limit) {
+            (Client::Messages, Some(input), Some(output), Some(limit)) if input < limit => format!(
                 "input length and `max_tokens` exceed context limit: {input} + {output} > {limit}, decrease input length or `max_tokens` and try again"
             ),
-            (Shape::Anthropic, Some(input), _, Some(limit)) => {
+            (Client::Messages, Some(input), _, Some(limit)) => {
                 format!("prompt is too long: {input} tokens > {limit} maximum")
             }
-            (Shape::Anthropic, ..) if self.said.to_lowercase().starts_with("prompt is too long") => self.said.clone(),
-            (Shape::Anthropic, ..) => format!("prompt is too long: {}", self.said),
-            (Shape::OpenAi, Some(input), output, Some(limit)) => {
+            (Client::Messages, ..) if self.said.to_lowercase().starts_with("prompt is too long") => self.said.clone(),
+            (Client::Messages, ..) => format!("prompt is too long: {}", self.said),
+            (Client::Completions | Client::Responses, Some(input), output, Some(limit)) => {
                 let asked = output.map_or_else(
                     || format!("your messages resulted in {input} tokens"),
                     |output| {
@@ -112,7 +112,7 @@ impl Overflow {
                     "This model's maximum context length is {limit} tokens. However, {asked}. Please reduce the length of the messages or completion."
                 )
             }
-            (Shape::OpenAi, ..) => self.said.clone(),
+            (Client::Completions | Client::Responses, ..) => self.said.clone(),
         }
     }
 }

@@ -7,8 +7,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::wire::foreign;
 use crate::wire::text::Str;
+use crate::wire::wanted::Target;
+use crate::wire::{Client, foreign};
 
 /// What a request is changed to on its way out. What is none stays as it was.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -172,13 +173,49 @@ fn json_text(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// Makes changes to an Anthropic Messages body, and leaves out the thinking of other makers.
-pub fn messages(body: &[u8], changes: &Changes) -> Option<String> {
+/// Makes changes to a body of an API that the provider speaks too, leaves out what other makers want back, and what the
+/// model refuses: the body, and what is not sent. None when it is not a JSON object.
+pub fn body(client: Client, body: &[u8], changes: &Changes, target: &Target<'_>) -> Option<(String, Vec<String>)> {
     let mut patch = Patch::new(body)?;
+    let names = match client {
+        Client::Messages => {
+            messages(&mut patch, changes);
+            MESSAGES_MEMBERS
+        }
+        Client::Completions => {
+            completions(&mut patch, changes, target)?;
+            COMPLETIONS_MEMBERS
+        }
+        Client::Responses => {
+            responses(&mut patch, changes);
+            RESPONSES_MEMBERS
+        }
+    };
+    let mut lost = Vec::new();
+    for (parameter, member) in names.iter().filter(|(parameter, _)| target.refuses(parameter)) {
+        lost.extend(patch.get(member).map(|_| format!("{member} is not sent: the model does not take {parameter}")));
+        patch.remove(member);
+    }
+    Some((patch.apply(), lost))
+}
+
+/// What a model may refuse, as [`PARAMETERS`](crate::wire::wanted::PARAMETERS) and as the API call it.
+const MESSAGES_MEMBERS: &[(&str, &str)] =
+    &[("temperature", "temperature"), ("top_p", "top_p"), ("top_k", "top_k"), ("stop", "stop_sequences")];
+const COMPLETIONS_MEMBERS: &[(&str, &str)] = &[
+    ("temperature", "temperature"),
+    ("top_p", "top_p"),
+    ("stop", "stop"),
+    ("effort", "reasoning_effort"),
+    ("parallel_tools", "parallel_tool_calls"),
+];
+const RESPONSES_MEMBERS: &[(&str, &str)] = &[("temperature", "temperature"), ("top_p", "top_p")];
+
+fn messages(patch: &mut Patch<'_>, changes: &Changes) {
     if let Some(messages) = patch.get("messages").and_then(foreign::left_out) {
         patch.set("messages", messages);
     }
-    common(&mut patch, changes, "stop_sequences");
+    common(patch, changes, "stop_sequences");
     if let Some(tokens) = changes.max_tokens {
         patch.set("max_tokens", tokens.to_string());
     }
@@ -200,15 +237,38 @@ pub fn messages(body: &[u8], changes: &Changes) -> Option<String> {
     if let Some(system) = system(patch.get("system"), changes) {
         patch.set("system", system);
     }
-    Some(patch.apply())
 }
 
-/// Makes changes to an OpenAI chat completions body.
-pub fn completions(body: &[u8], changes: &Changes, completion_tokens: bool) -> Option<String> {
-    let mut patch = Patch::new(body)?;
-    common(&mut patch, changes, "stop");
+fn responses(patch: &mut Patch<'_>, changes: &Changes) {
+    if let Some(input) = patch.get("input").and_then(foreign::items_left_out) {
+        patch.set("input", input);
+    }
+    common(patch, &Changes { top_k: None, stop: None, ..changes.clone() }, "");
     if let Some(tokens) = changes.max_tokens {
-        let modern = completion_tokens || patch.get("max_completion_tokens").is_some();
+        patch.set("max_output_tokens", tokens.to_string());
+    }
+    if let Some(effort) = &changes.effort {
+        let mut reasoning: Value =
+            patch.get("reasoning").and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
+        reasoning["effort"] = effort.as_str().into();
+        patch.set("reasoning", reasoning.to_string());
+    }
+    if !changes.system_before.is_empty() || !changes.system_after.is_empty() {
+        let own =
+            patch.get("instructions").and_then(|json| serde_json::from_str::<Option<String>>(json).ok().flatten());
+        let texts = changes.system_before.iter().cloned().chain(own).chain(changes.system_after.iter().cloned());
+        let texts: Vec<String> = texts.collect();
+        patch.set("instructions", json_text(&texts.join("\n\n")));
+    }
+}
+
+fn completions(patch: &mut Patch<'_>, changes: &Changes, target: &Target<'_>) -> Option<()> {
+    if let Some(messages) = patch.get("messages").and_then(foreign::details_left_out) {
+        patch.set("messages", messages);
+    }
+    common(patch, changes, "stop");
+    if let Some(tokens) = changes.max_tokens {
+        let modern = target.dialect.openai || patch.get("max_completion_tokens").is_some();
         let (name, other) =
             if modern { ("max_completion_tokens", "max_tokens") } else { ("max_tokens", "max_completion_tokens") };
         patch.set(name, tokens.to_string());
@@ -232,7 +292,7 @@ pub fn completions(body: &[u8], changes: &Changes, completion_tokens: bool) -> O
         }
         patch.set("messages", Value::from(messages).to_string());
     }
-    Some(patch.apply())
+    Some(())
 }
 
 fn common(patch: &mut Patch<'_>, changes: &Changes, stop: &str) {

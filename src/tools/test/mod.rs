@@ -15,7 +15,7 @@ use crate::lang::schema::fields::{Read, of_read};
 use crate::lang::source::Span;
 use crate::tools::given::{With, give_facts, minimal_body};
 use crate::tools::request::{self, Recorded};
-use crate::wire::Shape;
+use crate::wire::Client;
 
 pub use coverage::Coverage;
 pub use report::{Format, Tested, percent, render};
@@ -188,7 +188,7 @@ fn recorded(test: &TestItem, read: &dyn Fn(&str) -> Result<Vec<u8>, String>) -> 
         })
     };
     let body = minimal_body(given(Feature::Model).unwrap_or(MODEL), given(Feature::Prompt).unwrap_or(PROMPT));
-    Ok(Recorded { shape: Shape::Anthropic, body, headers: Vec::new() })
+    Ok(Recorded { client: Client::Messages, body, headers: Vec::new() })
 }
 
 /// Unless a request or the test says otherwise, the main agent speaks.

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::wire::Shape;
-use crate::wire::chat::{BadBody, Block, Chat, Media, Message, Role, Thinking, Tool, ToolChoice, read, words};
+use crate::wire::Client;
+use crate::wire::chat::{BadBody, Block, Chat, Mark, Media, Message, Role, Thinking, Tool, ToolChoice, read, words};
 use crate::wire::text::Str;
 
 #[derive(Deserialize)]
@@ -86,6 +86,8 @@ struct RawTool<'a> {
     kind: Option<Str<'a>>,
     #[serde(default)]
     defer_loading: bool,
+    #[serde(borrow, default)]
+    cache_control: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -112,6 +114,10 @@ struct RawBlock<'a> {
     is_error: Option<bool>,
     #[serde(borrow, default)]
     thinking: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    signature: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    cache_control: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -133,6 +139,22 @@ struct RawSource<'a> {
 /// Reads a request. Fields that are not known are left to whoever forwards the body.
 pub fn decode(body: &[u8]) -> Result<Chat<'_>, BadBody> {
     let raw: Body<'_> = read(body)?;
+    let mut cached = Vec::new();
+    let mut tools = Vec::new();
+    for (index, written) in raw.tools.unwrap_or_default().into_iter().enumerate() {
+        let (tool, is_cached) = tool(written)?;
+        tools.push(tool);
+        cached.extend(is_cached.then_some(Mark::Tool(index)));
+    }
+    let mut system = Vec::new();
+    if let Some(written) = raw.system {
+        let (blocks, marks) = blocks(written, "system")?;
+        for (index, block) in blocks.into_iter().enumerate() {
+            let Block::Text(text) = block else { continue };
+            cached.extend(marks.contains(&index).then_some(Mark::System(system.len())));
+            system.push(text);
+        }
+    }
     let mut messages = Vec::with_capacity(raw.messages.len());
     for (index, message) in raw.messages.into_iter().enumerate() {
         let role = match &*message.role {
@@ -145,17 +167,18 @@ pub fn decode(body: &[u8]) -> Result<Chat<'_>, BadBody> {
                 )));
             }
         };
-        let blocks =
-            message.content.map_or(Ok(Vec::new()), |content| blocks(content, &format!("messages.{index}.content")))?;
+        let place = format!("messages.{index}.content");
+        let (blocks, marks) =
+            message.content.map_or_else(|| Ok(Content::default()), |content| blocks(content, &place))?;
+        cached.extend(marks.into_iter().map(|block| Mark::Block(index, block)));
         messages.push(Message { role, blocks });
     }
-    let system = raw.system.map_or(Ok(Vec::new()), |system| blocks(system, "system"))?;
     let choice = raw.tool_choice;
     let output = raw.output_config;
     let metadata = raw.metadata.map(texts_of).unwrap_or_default();
     let user = metadata.iter().find(|(name, _)| &**name == "user_id").map(|(_, value)| value.clone());
     Ok(Chat {
-        shape: Shape::Anthropic,
+        client: Client::Messages,
         model: raw.model,
         stream: raw.stream.unwrap_or(false),
         stream_usage: true,
@@ -164,12 +187,9 @@ pub fn decode(body: &[u8]) -> Result<Chat<'_>, BadBody> {
         top_p: raw.top_p,
         top_k: raw.top_k,
         stop: raw.stop_sequences.unwrap_or_default(),
-        system: system
-            .into_iter()
-            .filter_map(|block| if let Block::Text(text) = block { Some(text) } else { None })
-            .collect(),
+        system,
         messages,
-        tools: raw.tools.unwrap_or_default().into_iter().map(tool).collect::<Result<_, _>>()?,
+        tools,
         one_tool_at_a_time: choice.as_ref().is_some_and(|choice| choice.disable_parallel_tool_use),
         tool_choice: choice.map_or(ToolChoice::Unsaid, tool_choice),
         thinking: raw.thinking.map_or(Thinking::Unsaid, |thinking| match &*thinking.kind {
@@ -180,6 +200,7 @@ pub fn decode(body: &[u8]) -> Result<Chat<'_>, BadBody> {
         effort: output.and_then(|output| output.effort),
         metadata,
         user,
+        cached,
     })
 }
 
@@ -213,19 +234,23 @@ pub(crate) fn texts_of(raw: &RawValue) -> Vec<(Str<'_>, Str<'_>)> {
     serde_json::from_str::<Texts<'_>>(raw.get()).map(|texts| texts.0).unwrap_or_default()
 }
 
-fn tool(raw: &RawValue) -> Result<Tool<'_>, BadBody> {
+/// A tool, and whether a cache is wanted up to it.
+fn tool(raw: &RawValue) -> Result<(Tool<'_>, bool), BadBody> {
     let read: RawTool<'_> =
         serde_json::from_str(raw.get()).map_err(|error| BadBody(format!("tools: {}", words(&error))))?;
     let server = read.kind.filter(|kind| &**kind != "custom");
     let name = read.name.or_else(|| server.clone()).unwrap_or_default();
-    Ok(Tool {
+    let is_cached = read.cache_control.is_some();
+    let tool = Tool {
         name,
         description: read.description,
         schema: read.input_schema,
         server,
+        takes_text: false,
         deferred: read.defer_loading,
         raw,
-    })
+    };
+    Ok((tool, is_cached))
 }
 
 fn tool_choice(raw: RawChoice<'_>) -> ToolChoice<'_> {
@@ -237,25 +262,36 @@ fn tool_choice(raw: RawChoice<'_>) -> ToolChoice<'_> {
     }
 }
 
+/// Blocks, and those of them up to which a cache is wanted.
+type Content<'a> = (Vec<Block<'a>>, Vec<usize>);
+
 /// A content: a string, or a list of blocks.
-fn blocks<'a>(content: &'a RawValue, place: &str) -> Result<Vec<Block<'a>>, BadBody> {
+fn blocks<'a>(content: &'a RawValue, place: &str) -> Result<Content<'a>, BadBody> {
     let fail = |error: serde_json::Error| BadBody(format!("{place}: {}", words(&error)));
     match content.get().as_bytes().first() {
-        Some(b'"') => Ok(vec![Block::Text(serde_json::from_str(content.get()).map_err(fail)?)]),
+        Some(b'"') => Ok((vec![Block::Text(serde_json::from_str(content.get()).map_err(fail)?)], Vec::new())),
         Some(b'[') => {
             let raw: Vec<&RawValue> = serde_json::from_str(content.get()).map_err(fail)?;
-            raw.into_iter().map(|raw| block(raw, place)).collect()
+            let (mut blocks, mut marks) = (Vec::with_capacity(raw.len()), Vec::new());
+            for (index, raw) in raw.into_iter().enumerate() {
+                let (block, is_cached) = block(raw, place)?;
+                blocks.push(block);
+                marks.extend(is_cached.then_some(index));
+            }
+            Ok((blocks, marks))
         }
-        Some(b'n') => Ok(Vec::new()),
+        Some(b'n') => Ok(Content::default()),
         _ => Err(BadBody(format!("{place}: expected a string or a list of blocks"))),
     }
 }
 
-fn block<'a>(raw: &'a RawValue, place: &str) -> Result<Block<'a>, BadBody> {
+/// A block, and whether a cache is wanted up to it.
+fn block<'a>(raw: &'a RawValue, place: &str) -> Result<(Block<'a>, bool), BadBody> {
     let read: RawBlock<'a> =
         serde_json::from_str(raw.get()).map_err(|error| BadBody(format!("{place}: {}", words(&error))))?;
     let kind = read.kind;
-    Ok(match &*kind {
+    let is_cached = read.cache_control.is_some();
+    let block = match &*kind {
         "text" => Block::Text(read.text.unwrap_or_default()),
         "image" => match read.source.and_then(media) {
             Some(media) => Block::Image(media),
@@ -272,12 +308,15 @@ fn block<'a>(raw: &'a RawValue, place: &str) -> Result<Block<'a>, BadBody> {
         },
         "tool_result" => Block::ToolResult {
             id: read.tool_use_id.unwrap_or_default(),
-            blocks: read.content.map_or(Ok(Vec::new()), |content| blocks(content, place))?,
+            blocks: read.content.map_or_else(|| Ok(Content::default()), |content| blocks(content, place))?.0,
             is_error: read.is_error.unwrap_or(false),
         },
-        "thinking" => Block::Thinking { text: read.thinking.unwrap_or_default() },
+        "thinking" => {
+            Block::Thinking { text: read.thinking.unwrap_or_default(), signature: read.signature.unwrap_or_default() }
+        }
         _ => Block::Other { kind, raw },
-    })
+    };
+    Ok((block, is_cached))
 }
 
 fn media(raw: &RawValue) -> Option<Media<'_>> {
@@ -288,7 +327,7 @@ fn media(raw: &RawValue) -> Option<Media<'_>> {
         "file" => read.file_id.map(Media::File),
         "text" => read.data.map(Media::Text),
         "content" => {
-            let parts = blocks(read.content?, "source").ok()?;
+            let (parts, _) = blocks(read.content?, "source").ok()?;
             let texts: Vec<&str> = parts
                 .iter()
                 .filter_map(|block| if let Block::Text(text) = block { Some(&**text) } else { None })

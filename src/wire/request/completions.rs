@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::wire::Shape;
-use crate::wire::chat::{BadBody, Block, Chat, Media, Message, Role, Thinking, Tool, ToolChoice, read, words};
+use crate::wire::Client;
+use crate::wire::chat::{BadBody, Block, Chat, Mark, Media, Message, Role, Thinking, Tool, ToolChoice, read, words};
 use crate::wire::text::Str;
 
 #[derive(Deserialize)]
@@ -68,6 +68,19 @@ struct RawMessage<'a> {
     tool_call_id: Option<Str<'a>>,
     #[serde(borrow, default)]
     reasoning_content: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    reasoning_details: Option<Vec<&'a RawValue>>,
+}
+
+/// Thinking with its signature, in the form that OpenRouter made common; answers of the router give it so.
+#[derive(Deserialize)]
+struct Detail<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Str<'a>,
+    #[serde(borrow, default)]
+    text: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    signature: Option<Str<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -118,6 +131,8 @@ struct Part<'a> {
     image_url: Option<ImageUrl<'a>>,
     #[serde(borrow, default)]
     file: Option<File<'a>>,
+    #[serde(borrow, default)]
+    cache_control: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -140,23 +155,30 @@ struct File<'a> {
 pub fn decode(body: &[u8]) -> Result<Chat<'_>, BadBody> {
     let raw: Body<'_> = read(body)?;
     let (mut system, mut messages): (Vec<Str<'_>>, Vec<Message<'_>>) = (Vec::new(), Vec::new());
+    let mut cached = Vec::new();
     for (index, message) in raw.messages.into_iter().enumerate() {
         let place = format!("messages.{index}.content");
-        let mut blocks = message.content.map_or(Ok(Vec::new()), |content| parts(content, &place))?;
+        let (mut blocks, marks) =
+            message.content.map_or_else(|| Ok(Content::default()), |content| parts(content, &place))?;
+        let mark = |block: usize| Mark::Block(messages.len(), block);
         match &*message.role {
             "system" | "developer" if messages.is_empty() => {
-                system.extend(
-                    blocks
-                        .into_iter()
-                        .filter_map(|block| if let Block::Text(text) = block { Some(text) } else { None }),
-                );
+                for (index, block) in blocks.into_iter().enumerate() {
+                    let Block::Text(text) = block else { continue };
+                    cached.extend(marks.contains(&index).then_some(Mark::System(system.len())));
+                    system.push(text);
+                }
+                continue;
             }
+            "user" => cached.extend(marks.into_iter().map(mark)),
+            _ => {}
+        }
+        match &*message.role {
             "system" | "developer" => messages.push(Message { role: Role::System, blocks }),
             "user" => messages.push(Message { role: Role::User, blocks }),
             "assistant" => {
-                if let Some(text) = message.reasoning_content {
-                    blocks.insert(0, Block::Thinking { text });
-                }
+                let thought = thinking(message.reasoning_details.unwrap_or_default(), message.reasoning_content);
+                blocks.splice(0..0, thought);
                 for call in message.tool_calls.unwrap_or_default() {
                     let input =
                         call.function.arguments.filter(|text| !text.trim().is_empty()).unwrap_or_else(|| "{}".into());
@@ -176,7 +198,7 @@ pub fn decode(body: &[u8]) -> Result<Chat<'_>, BadBody> {
     }
     let tool_choice = raw.tool_choice.map_or(Ok(ToolChoice::Unsaid), tool_choice)?;
     Ok(Chat {
-        shape: Shape::OpenAi,
+        client: Client::Completions,
         model: raw.model,
         stream: raw.stream.unwrap_or(false),
         stream_usage: raw.stream_options.and_then(|options| options.include_usage).unwrap_or(false),
@@ -192,9 +214,10 @@ pub fn decode(body: &[u8]) -> Result<Chat<'_>, BadBody> {
         one_tool_at_a_time: raw.parallel_tool_calls == Some(false),
         thinking: Thinking::Unsaid,
         effort: raw.reasoning_effort,
-        metadata: raw.metadata.map(crate::wire::messages::texts_of).unwrap_or_default(),
+        metadata: raw.metadata.map(super::messages::texts_of).unwrap_or_default(),
         user: raw.user,
         schema: raw.response_format.and_then(|format| format.json_schema).and_then(|schema| schema.schema),
+        cached,
     })
 }
 
@@ -216,12 +239,13 @@ fn tool(raw: &RawValue) -> Result<Tool<'_>, BadBody> {
             description: function.description,
             schema: function.parameters,
             server: None,
+            takes_text: false,
             deferred: false,
             raw,
         },
         None => {
             let name = read.name.or_else(|| read.kind.clone()).unwrap_or_default();
-            Tool { name, description: None, schema: None, server: read.kind, deferred: false, raw }
+            Tool { name, description: None, schema: None, server: read.kind, takes_text: false, deferred: false, raw }
         }
     })
 }
@@ -241,23 +265,47 @@ fn tool_choice(raw: &RawValue) -> Result<ToolChoice<'_>, BadBody> {
     Ok(read.and_then(|choice| choice.function).map_or(ToolChoice::Auto, |function| ToolChoice::Tool(function.name)))
 }
 
+/// The thinking of a message: what bears a signature, else the text alone.
+fn thinking<'a>(details: Vec<&'a RawValue>, text: Option<Str<'a>>) -> Vec<Block<'a>> {
+    let read = details.into_iter().filter_map(|raw| serde_json::from_str::<Detail<'a>>(raw.get()).ok());
+    let signed = read.filter(|detail| &*detail.kind == "reasoning.text").filter_map(|detail| {
+        Some(Block::Thinking { text: detail.text.unwrap_or_default(), signature: detail.signature? })
+    });
+    let signed: Vec<Block<'a>> = signed.collect();
+    if signed.is_empty() {
+        return text.map(|text| Block::Thinking { text, signature: Str::default() }).into_iter().collect();
+    }
+    signed
+}
+
+/// Blocks, and those of them up to which a cache is wanted.
+type Content<'a> = (Vec<Block<'a>>, Vec<usize>);
+
 /// A content: a string, or a list of parts.
-fn parts<'a>(content: &'a RawValue, place: &str) -> Result<Vec<Block<'a>>, BadBody> {
+fn parts<'a>(content: &'a RawValue, place: &str) -> Result<Content<'a>, BadBody> {
     let fail = |error: serde_json::Error| BadBody(format!("{place}: {}", words(&error)));
     match content.get().as_bytes().first() {
-        Some(b'"') => Ok(vec![Block::Text(serde_json::from_str(content.get()).map_err(fail)?)]),
+        Some(b'"') => Ok((vec![Block::Text(serde_json::from_str(content.get()).map_err(fail)?)], Vec::new())),
         Some(b'[') => {
             let raw: Vec<&RawValue> = serde_json::from_str(content.get()).map_err(fail)?;
-            raw.into_iter().map(|raw| part(raw).map_err(fail)).collect()
+            let (mut blocks, mut marks) = (Vec::with_capacity(raw.len()), Vec::new());
+            for (index, raw) in raw.into_iter().enumerate() {
+                let (block, is_cached) = part(raw).map_err(fail)?;
+                blocks.push(block);
+                marks.extend(is_cached.then_some(index));
+            }
+            Ok((blocks, marks))
         }
-        Some(b'n') => Ok(Vec::new()),
+        Some(b'n') => Ok(Content::default()),
         _ => Err(BadBody(format!("{place}: expected a string or a list of parts"))),
     }
 }
 
-fn part(raw: &RawValue) -> Result<Block<'_>, serde_json::Error> {
+/// A part, and whether a cache is wanted up to it.
+fn part(raw: &RawValue) -> Result<(Block<'_>, bool), serde_json::Error> {
     let read: Part<'_> = serde_json::from_str(raw.get())?;
-    Ok(match (&*read.kind, read.image_url, read.file) {
+    let is_cached = read.cache_control.is_some();
+    let block = match (&*read.kind, read.image_url, read.file) {
         ("text", ..) => Block::Text(read.text.unwrap_or_default()),
         ("refusal", ..) => Block::Text(read.refusal.unwrap_or_default()),
         ("image_url", Some(image), _) => Block::Image(media_of_url(image.url)),
@@ -269,11 +317,12 @@ fn part(raw: &RawValue) -> Result<Block<'_>, serde_json::Error> {
             Block::Document { media, title: file.filename }
         }
         _ => Block::Other { kind: read.kind, raw },
-    })
+    };
+    Ok((block, is_cached))
 }
 
 /// A `data:` URL is the bytes themselves.
-fn media_of_url(url: Str<'_>) -> Media<'_> {
+pub(super) fn media_of_url(url: Str<'_>) -> Media<'_> {
     let split = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
     match split {
         Some((media_type, data)) => {

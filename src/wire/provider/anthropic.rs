@@ -1,0 +1,364 @@
+//! The Anthropic Messages API: requests to it and answers of it.
+//!
+//! Source: the published API reference, and what its SDK accepts (`anthropic` for Python, 2.12).
+
+use serde_json::{Map, Value, json};
+
+use super::turns::{object, reminder};
+use super::{Encoded, schema_of};
+use crate::wire::Api;
+use crate::wire::chat::{Block, Chat, Mark, Media, Role, Thinking, ToolChoice};
+use crate::wire::event::{Decoder, Event, Opened, Stop, Usage, broken};
+use crate::wire::foreign;
+use crate::wire::ids::{Names, clean_id};
+use crate::wire::loss::{stand_in, takes};
+use crate::wire::sse::{Message, Reader};
+use crate::wire::wanted::{Target, Wanted};
+
+/// The least thinking budget that the API takes, in tokens.
+const THINKING_MIN: u64 = 1_024;
+/// How many marks of a cache the API takes.
+const MARKS_MAX: usize = 4;
+
+// --- requests --------------------------------------------------------------------------------------------------------
+
+/// A request of a chat that came by another API.
+pub fn encode(chat: &Chat<'_>, wanted: &Wanted, target: &Target<'_>) -> Encoded {
+    let mut body = Map::new();
+    body.insert("model".to_owned(), wanted.model.clone().into());
+    let max_tokens = wanted.max_tokens.unwrap_or(target.output_max);
+    body.insert("max_tokens".to_owned(), max_tokens.into());
+    let marks = &chat.cached[chat.cached.len().saturating_sub(MARKS_MAX)..];
+    let system: Vec<Value> = wanted
+        .system(chat)
+        .into_iter()
+        .map(|(text, is_cached)| marked(json!({"type": "text", "text": text}), is_cached))
+        .collect();
+    if !system.is_empty() {
+        body.insert("system".to_owned(), system.into());
+    }
+    body.insert("messages".to_owned(), messages(chat, marks).into());
+    tools(chat, wanted, marks, &mut body);
+    parameters(chat, wanted, max_tokens, &mut body);
+    if chat.stream {
+        body.insert("stream".to_owned(), true.into());
+    }
+    Encoded { body: Value::Object(body).to_string(), names: Names::default() }
+}
+
+fn marked(mut block: Value, is_cached: bool) -> Value {
+    if is_cached {
+        block["cache_control"] = json!({"type": "ephemeral"});
+    }
+    block
+}
+
+fn parameters(chat: &Chat<'_>, wanted: &Wanted, max_tokens: u64, body: &mut Map<String, Value>) {
+    let budget = match wanted.thinking {
+        Thinking::On(budget) => budget,
+        Thinking::Off | Thinking::Unsaid => None,
+    };
+    let budget = budget.map(|budget| budget.min(max_tokens.saturating_sub(1))).filter(|budget| *budget >= THINKING_MIN);
+    let mut output = Map::new();
+    if let Some(effort) = &wanted.effort {
+        output.insert("effort".to_owned(), effort.as_str().into());
+    }
+    if let Some(schema) = &wanted.schema {
+        output.insert("format".to_owned(), json!({"type": "json_schema", "schema": schema}));
+    }
+    let members = [
+        ("temperature", wanted.temperature.map(Value::from)),
+        ("top_p", wanted.top_p.map(Value::from)),
+        ("top_k", wanted.top_k.map(Value::from)),
+        ("stop_sequences", (!wanted.stop.is_empty()).then(|| wanted.stop.clone().into())),
+        ("thinking", budget.map(|budget| json!({"type": "enabled", "budget_tokens": budget}))),
+        ("output_config", (!output.is_empty()).then_some(Value::Object(output))),
+        ("metadata", chat.user.as_ref().map(|user| json!({"user_id": &**user}))),
+    ];
+    body.extend(members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+}
+
+fn tools(chat: &Chat<'_>, wanted: &Wanted, marks: &[Mark], body: &mut Map<String, Value>) {
+    let offered: Vec<Value> = chat
+        .tools
+        .iter()
+        .enumerate()
+        .filter(|(_, tool)| tool.server.is_none())
+        .map(|(index, tool)| {
+            let mut made = json!({"name": &*tool.name, "input_schema": schema_of(tool)});
+            if made["input_schema"]["type"] != "object" {
+                made["input_schema"]["type"] = "object".into();
+            }
+            if let Some(description) = &tool.description {
+                made["description"] = (**description).into();
+            }
+            marked(made, marks.contains(&Mark::Tool(index)))
+        })
+        .collect();
+    if offered.is_empty() {
+        return;
+    }
+    body.insert("tools".to_owned(), offered.into());
+    let mut choice = match &chat.tool_choice {
+        ToolChoice::Unsaid if wanted.one_tool_at_a_time => json!({"type": "auto"}),
+        ToolChoice::Unsaid => return,
+        ToolChoice::Auto => json!({"type": "auto"}),
+        ToolChoice::Any => json!({"type": "any"}),
+        ToolChoice::None => json!({"type": "none"}),
+        ToolChoice::Tool(name) => json!({"type": "tool", "name": &**name}),
+    };
+    if wanted.one_tool_at_a_time && !matches!(chat.tool_choice, ToolChoice::None) {
+        choice["disable_parallel_tool_use"] = true.into();
+    }
+    body.insert("tool_choice".to_owned(), choice);
+}
+
+/// The messages: neighbours of one role joined, results of tools before other content of their turn.
+fn messages(chat: &Chat<'_>, marks: &[Mark]) -> Vec<Value> {
+    let mut made: Vec<(&'static str, Vec<Value>)> = Vec::new();
+    for (at, message) in chat.messages.iter().enumerate() {
+        let role = if message.role == Role::Assistant { "assistant" } else { "user" };
+        let blocks: Vec<Value> = if message.role == Role::System {
+            // Which of its models take rules here is not known to all of its servers.
+            reminder(&message.blocks).map(|text| json!({"type": "text", "text": text})).into_iter().collect()
+        } else {
+            let own = message.blocks.iter().enumerate();
+            own.filter_map(|(index, own)| Some(marked(block(own)?, marks.contains(&Mark::Block(at, index))))).collect()
+        };
+        match made.last_mut() {
+            Some((last, content)) if *last == role => content.extend(blocks),
+            _ => made.push((role, blocks)),
+        }
+    }
+    for (role, content) in &mut made {
+        if *role == "user" {
+            content.sort_by_key(|block| block["type"] != "tool_result");
+        }
+    }
+    made.into_iter()
+        .filter(|(_, content)| !content.is_empty())
+        .map(|(role, content)| json!({"role": role, "content": content}))
+        .collect()
+}
+
+fn block(block: &Block<'_>) -> Option<Value> {
+    let text = |text: &str| json!({"type": "text", "text": text});
+    Some(match block {
+        Block::Text(said) if said.is_empty() => return None,
+        Block::Text(said) => text(said),
+        Block::Image(media) if !takes(Api::Messages, media, true) => text(&stand_in(media, true)),
+        Block::Document { media, .. } if !takes(Api::Messages, media, false) => text(&stand_in(media, false)),
+        Block::Image(media) => json!({"type": "image", "source": source(media)}),
+        Block::Document { media, title } => {
+            let mut made = json!({"type": "document", "source": source(media)});
+            if let Some(title) = title {
+                made["title"] = (**title).into();
+            }
+            made
+        }
+        Block::ToolUse { id, name, input } => {
+            json!({"type": "tool_use", "id": clean_id(id), "name": &**name, "input": object(input)})
+        }
+        Block::ToolResult { id, blocks, is_error } => {
+            let content: Vec<Value> = blocks.iter().filter_map(self::block).collect();
+            let mut made = json!({"type": "tool_result", "tool_use_id": clean_id(id), "content": content});
+            if *is_error {
+                made["is_error"] = true.into();
+            }
+            made
+        }
+        // Thinking that Anthropic did not sign is refused.
+        Block::Thinking { signature, .. } if signature.is_empty() || foreign::is_own(signature) => return None,
+        Block::Thinking { text, signature } => {
+            json!({"type": "thinking", "thinking": &**text, "signature": &**signature})
+        }
+        Block::Other { raw, .. } => text(raw.get()),
+    })
+}
+
+fn source(media: &Media<'_>) -> Value {
+    match media {
+        Media::Base64 { media_type, data } => json!({"type": "base64", "media_type": &**media_type, "data": &**data}),
+        Media::Url(url) => json!({"type": "url", "url": &**url}),
+        Media::File(id) => json!({"type": "file", "file_id": &**id}),
+        Media::Text(text) => json!({"type": "text", "media_type": "text/plain", "data": &**text}),
+    }
+}
+
+// --- answers ---------------------------------------------------------------------------------------------------------
+
+fn usage_of(value: &Value, usage: &mut Usage) {
+    let count = |name: &str, was: u64| value[name].as_u64().unwrap_or(was);
+    usage.input = count("input_tokens", usage.input);
+    usage.output = count("output_tokens", usage.output);
+    usage.cache_read = count("cache_read_input_tokens", usage.cache_read);
+    usage.cache_write = count("cache_creation_input_tokens", usage.cache_write);
+    usage.reasoning = value["output_tokens_details"]["thinking_tokens"].as_u64().unwrap_or(usage.reasoning);
+}
+
+fn stop_of(word: &str) -> Stop {
+    match word {
+        "max_tokens" | "model_context_window_exceeded" => Stop::MaxTokens,
+        "stop_sequence" => Stop::Sequence,
+        "tool_use" => Stop::ToolUse,
+        "refusal" => Stop::Refusal,
+        "pause_turn" => Stop::Pause,
+        _ => Stop::EndTurn,
+    }
+}
+
+/// The events of a whole answer.
+pub fn decode_whole(body: &[u8]) -> Vec<Event> {
+    let Ok(value) = serde_json::from_slice::<Value>(body) else {
+        return vec![broken("the upstream's answer is not JSON")];
+    };
+    if value["type"] == "error" {
+        return vec![error_event(&value)];
+    }
+    let mut usage = Usage::default();
+    usage_of(&value["usage"], &mut usage);
+    let mut events = vec![Event::Start { id: value["id"].as_str().map(str::to_owned), usage }];
+    for block in value["content"].as_array().into_iter().flatten() {
+        let text = |name: &str| block[name].as_str().unwrap_or_default().to_owned();
+        match block["type"].as_str() {
+            Some("text") => events.extend([Event::Open(Opened::Text), Event::Delta(text("text")), Event::Close]),
+            Some("thinking") => {
+                events.extend([
+                    Event::Open(Opened::Thinking),
+                    Event::Delta(text("thinking")),
+                    Event::Signature(text("signature")),
+                    Event::Close,
+                ]);
+            }
+            Some("tool_use") => {
+                let opened = Opened::ToolUse { id: text("id"), name: text("name") };
+                events.extend([Event::Open(opened), Event::Delta(block["input"].to_string()), Event::Close]);
+            }
+            _ => events.extend([Event::Open(Opened::Other { raw: block.to_string() }), Event::Close]),
+        }
+    }
+    let Some(stop) = value["stop_reason"].as_str() else {
+        events.push(broken("the upstream's answer does not say why it ended"));
+        return events;
+    };
+    events.push(Event::End {
+        stop: stop_of(stop),
+        sequence: value["stop_sequence"].as_str().map(str::to_owned),
+        usage,
+    });
+    events
+}
+
+fn error_event(value: &Value) -> Event {
+    Event::Error {
+        kind: value["error"]["type"].as_str().unwrap_or("api_error").to_owned(),
+        message: value["error"]["message"].as_str().unwrap_or("the upstream failed").to_owned(),
+    }
+}
+
+/// A stream of the API, as events.
+#[derive(Debug, Default)]
+pub struct StreamDecoder {
+    reader: Reader,
+    usage: Usage,
+    stop: Option<(Stop, Option<String>)>,
+    /// The open block is one that is passed on.
+    open: bool,
+    done: bool,
+}
+
+impl StreamDecoder {
+    fn message(&mut self, message: &Message, events: &mut Vec<Event>) {
+        if self.done {
+            return;
+        }
+        let Ok(value) = serde_json::from_str::<Value>(&message.data) else {
+            self.fail("the upstream sent an event that is not JSON", events);
+            return;
+        };
+        match value["type"].as_str() {
+            Some("message_start") => {
+                usage_of(&value["message"]["usage"], &mut self.usage);
+                let id = value["message"]["id"].as_str().map(str::to_owned);
+                events.push(Event::Start { id, usage: self.usage });
+            }
+            Some("content_block_start") => self.block_start(&value["content_block"], events),
+            Some("content_block_delta") if self.open => {
+                let delta = &value["delta"];
+                let text = |name: &str| delta[name].as_str().unwrap_or_default().to_owned();
+                match delta["type"].as_str() {
+                    Some("text_delta") => events.push(Event::Delta(text("text"))),
+                    Some("thinking_delta") => events.push(Event::Delta(text("thinking"))),
+                    Some("input_json_delta") => events.push(Event::Delta(text("partial_json"))),
+                    Some("signature_delta") => events.push(Event::Signature(text("signature"))),
+                    _ => {}
+                }
+            }
+            Some("content_block_stop") if self.open => {
+                self.open = false;
+                events.push(Event::Close);
+            }
+            Some("message_delta") => {
+                usage_of(&value["usage"], &mut self.usage);
+                if let Some(stop) = value["delta"]["stop_reason"].as_str() {
+                    self.stop = Some((stop_of(stop), value["delta"]["stop_sequence"].as_str().map(str::to_owned)));
+                }
+            }
+            Some("message_stop") => self.end(events),
+            Some("error") => {
+                self.done = true;
+                events.push(error_event(&value));
+            }
+            Some("ping") => events.push(Event::Ping),
+            _ => {}
+        }
+    }
+
+    fn block_start(&mut self, block: &Value, events: &mut Vec<Event>) {
+        let text = |name: &str| block[name].as_str().unwrap_or_default().to_owned();
+        let opened = match block["type"].as_str() {
+            Some("text") => Opened::Text,
+            Some("thinking") => Opened::Thinking,
+            Some("tool_use") => Opened::ToolUse { id: text("id"), name: text("name") },
+            _ => Opened::Other { raw: block.to_string() },
+        };
+        if std::mem::replace(&mut self.open, true) {
+            events.push(Event::Close);
+        }
+        events.push(Event::Open(opened));
+    }
+
+    fn end(&mut self, events: &mut Vec<Event>) {
+        let Some((stop, sequence)) = self.stop.take() else {
+            self.fail("the upstream's stream does not say why it ended", events);
+            return;
+        };
+        self.done = true;
+        events.push(Event::End { stop, sequence, usage: self.usage });
+    }
+
+    fn fail(&mut self, message: &str, events: &mut Vec<Event>) {
+        self.done = true;
+        events.push(broken(message));
+    }
+}
+
+impl Decoder for StreamDecoder {
+    fn push(&mut self, bytes: &[u8], events: &mut Vec<Event>) {
+        let mut messages = Vec::new();
+        let read = self.reader.push(bytes, |message| messages.push(message));
+        messages.iter().for_each(|message| self.message(message, events));
+        if read.is_err() && !self.done {
+            self.fail("the upstream sent an event that is too large", events);
+        }
+    }
+
+    fn finish(&mut self, events: &mut Vec<Event>) {
+        // A cut after `message_delta` is an end that clients accept.
+        if !self.done && self.stop.is_some() {
+            self.end(events);
+        } else if !self.done {
+            self.fail("the upstream's stream ended before it was whole", events);
+        }
+    }
+}

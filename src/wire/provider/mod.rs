@@ -1,0 +1,143 @@
+//! The APIs of providers: a chat to the bytes of a request, the bytes of an answer to events. One file each, one row each.
+
+pub mod anthropic;
+pub mod azure;
+pub mod completions;
+pub mod gemini;
+pub mod generate;
+pub mod ollama;
+pub mod openrouter;
+pub mod responses;
+pub mod schema;
+pub mod turns;
+
+use serde_json::{Value, json};
+
+use crate::wire::Api;
+use crate::wire::chat::{Chat, Tool, ToolChoice};
+use crate::wire::event::{Decoder, Event};
+use crate::wire::ids::Names;
+use crate::wire::wanted::{Target, Wanted};
+
+/// A request's body, with the names of tools that had to be shortened.
+#[derive(Debug)]
+pub struct Encoded {
+    /// JSON.
+    pub body: String,
+    /// Sent names, back to the client's.
+    pub names: Names,
+}
+
+/// An API.
+#[derive(Debug)]
+pub struct Row {
+    /// Which.
+    pub api: Api,
+    /// Its path below a provider's base URL, for a model, streamed or not.
+    pub path: fn(&str, bool) -> String,
+    /// A request that came by another API.
+    pub encode: fn(&Chat<'_>, &Wanted, &Target<'_>) -> Encoded,
+    /// A decoder of a stream, one for each answer.
+    pub decoder: fn(Names) -> Box<dyn Decoder>,
+    /// The events of a whole answer.
+    pub whole: fn(&[u8], &Names) -> Vec<Event>,
+    /// The media type of its streams.
+    pub stream_type: &'static str,
+}
+
+/// Server-sent events.
+const EVENTS: &str = "text/event-stream";
+/// A JSON document a line.
+const LINES: &str = "application/x-ndjson";
+
+/// Every API that providers are called by.
+pub const TABLE: &[Row] = &[
+    Row {
+        api: Api::Messages,
+        path: |_, _| "/v1/messages".to_owned(),
+        encode: anthropic::encode,
+        decoder: |_| Box::new(anthropic::StreamDecoder::default()),
+        whole: |body, _| anthropic::decode_whole(body),
+        stream_type: EVENTS,
+    },
+    Row {
+        api: Api::Completions,
+        path: |_, _| "/chat/completions".to_owned(),
+        encode: completions::encode,
+        decoder: |names| Box::new(completions::StreamDecoder::new(names)),
+        whole: completions::decode_whole,
+        stream_type: EVENTS,
+    },
+    Row {
+        api: Api::Responses,
+        path: |_, _| "/responses".to_owned(),
+        encode: responses::encode,
+        decoder: |names| Box::new(responses::StreamDecoder::new(names)),
+        whole: responses::decode_whole,
+        stream_type: EVENTS,
+    },
+    Row {
+        api: Api::Gemini,
+        path: gemini::path,
+        encode: gemini::encode,
+        decoder: |names| Box::new(gemini::StreamDecoder::new(names)),
+        whole: gemini::decode_whole,
+        stream_type: EVENTS,
+    },
+    Row {
+        api: Api::Ollama,
+        path: |_, _| "/api/chat".to_owned(),
+        encode: ollama::encode,
+        decoder: |names| Box::new(ollama::StreamDecoder::new(names)),
+        whole: ollama::decode_whole,
+        stream_type: LINES,
+    },
+    Row {
+        api: Api::Generate,
+        path: |_, _| "/api/generate".to_owned(),
+        encode: generate::encode,
+        decoder: |names| Box::new(ollama::StreamDecoder::new(names)),
+        whole: ollama::decode_whole,
+        stream_type: LINES,
+    },
+];
+
+impl Api {
+    /// What this API is.
+    pub fn row(self) -> &'static Row {
+        // Every API has its row: a test looks.
+        TABLE.iter().find(|row| row.api == self).unwrap_or(&TABLE[0])
+    }
+
+    /// A decoder of an answer, one for each answer.
+    pub fn decoder(self, names: Names) -> Box<dyn Decoder> {
+        (self.row().decoder)(names)
+    }
+
+    /// The events of a whole answer.
+    pub fn decode_whole(self, body: &[u8], names: &Names) -> Vec<Event> {
+        (self.row().whole)(body, names)
+    }
+}
+
+/// A tool's schema: an object that says nothing where the client gave none; one text where the tool takes a text.
+fn schema_of(tool: &Tool<'_>) -> Value {
+    if tool.takes_text {
+        return json!({"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]});
+    }
+    let read = tool.schema.and_then(|raw| serde_json::from_str(raw.get()).ok());
+    read.unwrap_or_else(|| json!({"type": "object", "properties": {}}))
+}
+
+/// The choice of a tool, where it can be demanded: a tool that is not offered cannot.
+fn choice_of<'c>(chat: &'c Chat<'_>) -> &'c ToolChoice<'c> {
+    match &chat.tool_choice {
+        ToolChoice::Tool(name) if !chat.offered().any(|tool| *tool.name == **name) => &ToolChoice::Unsaid,
+        choice => choice,
+    }
+}
+
+/// A number as JSON, whole where it is.
+fn count(value: &Value) -> u64 {
+    value.as_u64().unwrap_or(0)
+}
