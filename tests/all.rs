@@ -16,6 +16,7 @@ mod language;
 mod lint;
 mod lsp;
 mod property;
+mod providers;
 mod proxy;
 mod support;
 mod traffic;

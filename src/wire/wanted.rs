@@ -44,6 +44,12 @@ impl Target<'_> {
     pub fn refuses(&self, parameter: &str) -> bool {
         self.refuses.iter().any(|refused| refused == parameter)
     }
+
+    /// Whether rules may stand in the middle of a conversation, or have to be said there as a reminder: the templates of
+    /// many models know them only at the beginning, and fail.
+    pub fn takes_rules_anywhere(&self) -> bool {
+        (self.dialect.openai || self.api == Api::Responses) && !self.refuses("system_messages")
+    }
 }
 
 /// What a model may refuse, as a configuration names it, and what that means.
@@ -143,21 +149,25 @@ impl Wanted {
     /// Thinking and effort, as the target knows them.
     fn reason(&mut self, target: &Target<'_>, has_tools: bool) {
         let takes_budget = matches!(target.api, Api::Messages | Api::Gemini) || target.dialect.openrouter;
+        let is_ollama = matches!(target.api, Api::Ollama | Api::Generate);
         // Both at once would contradict themselves, and are refused.
         if self.thinking == Thinking::Off {
             self.effort = None;
         }
+        if is_ollama && target.efforts.is_empty() {
+            // Its models think or do not; how much is known to few of them.
+            match self.effort.take().as_deref() {
+                Some("none") => self.thinking = Thinking::Off,
+                Some(_) if self.thinking == Thinking::Unsaid => self.thinking = Thinking::On(None),
+                Some(_) | None => {}
+            }
+            return;
+        }
         if let (Thinking::On(Some(budget)), None, false) = (self.thinking, &self.effort, takes_budget) {
             let word = BUDGETS.iter().find(|(below, _)| budget < *below).map(|(_, word)| (*word).to_owned());
-            self.effort = word.filter(|_| target.reasoning || target.api == Api::Ollama);
-            if self.effort.is_none() {
-                self.lose("thinking");
-            }
-        } else if matches!(self.thinking, Thinking::On(_))
-            && !takes_budget
-            && !target.reasoning
-            && target.api != Api::Ollama
-        {
+            self.effort = word.filter(|_| target.reasoning || is_ollama);
+        }
+        if matches!(self.thinking, Thinking::On(_)) && !takes_budget && !target.reasoning && !is_ollama {
             self.lose("thinking");
         }
         if self.effort.is_some() && target.refuses("effort_with_tools") && has_tools {
@@ -174,7 +184,7 @@ impl Wanted {
             return;
         }
         let usual = || EFFORTS_USUAL.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        let is_known = target.reasoning || target.dialect.openrouter || target.api == Api::Ollama;
+        let is_known = target.reasoning || target.dialect.openrouter;
         let takes = if target.efforts.is_empty() && is_known { usual() } else { target.efforts.to_vec() };
         self.effort = nearest(&asked, &takes);
         if self.effort.is_none() {
@@ -193,7 +203,8 @@ impl Wanted {
         let mut lost = Vec::new();
         let mut drop_if = |name: &str, words: &str, is_there: bool| -> bool {
             let drops = is_there && refused(name);
-            lost.extend(drops.then(|| format!("{words} is not sent")));
+            let verb = if words.ends_with('s') { "are" } else { "is" };
+            lost.extend(drops.then(|| format!("{words} {verb} not sent")));
             drops
         };
         if drop_if("temperature", "temperature", self.temperature.is_some()) {

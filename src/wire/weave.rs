@@ -73,6 +73,8 @@ pub struct Weaver {
     has_calls: bool,
     n_calls: usize,
     used_ids: Vec<String>,
+    /// Calls that went out whole: what a provider says of them again is nothing new.
+    gone: Vec<Part>,
 }
 
 impl Weaver {
@@ -86,6 +88,7 @@ impl Weaver {
             has_calls: false,
             n_calls: 0,
             used_ids: Vec::new(),
+            gone: Vec::new(),
         }
     }
 
@@ -149,6 +152,7 @@ impl Weaver {
         }
         let place = match self.parts.iter().rposition(|part| part.takes(&piece)) {
             Some(place) => place,
+            None if self.gone.iter().any(|part| part.takes(&piece)) => return,
             None => {
                 self.push(Part::new(Kind::Call { index: piece.index, id: String::new(), name: String::new() }));
                 self.parts.len() - 1
@@ -240,7 +244,8 @@ impl Weaver {
                 events.push(Event::Signature(signature));
             }
             events.push(Event::Close);
-            self.parts.pop_front();
+            let Some(Part { kind: kind @ Kind::Call { .. }, .. }) = self.parts.pop_front() else { continue };
+            self.gone.push(Part::new(kind));
         }
     }
 

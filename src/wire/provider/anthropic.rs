@@ -4,10 +4,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::turns::{object, reminder};
+use super::turns::{Answered, Turn, object, plain, reminder, turns};
 use super::{Encoded, schema_of};
 use crate::wire::Api;
-use crate::wire::chat::{Block, Chat, Mark, Media, Role, Thinking, ToolChoice};
+use crate::wire::chat::{Block, Chat, Mark, Media, Thinking, ToolChoice};
 use crate::wire::event::{Decoder, Event, Opened, Stop, Usage, broken};
 use crate::wire::foreign;
 use crate::wire::ids::{Names, clean_id};
@@ -116,33 +116,41 @@ fn tools(chat: &Chat<'_>, wanted: &Wanted, marks: &[Mark], body: &mut Map<String
 /// The messages: neighbours of one role joined, results of tools before other content of their turn.
 fn messages(chat: &Chat<'_>, marks: &[Mark]) -> Vec<Value> {
     let mut made: Vec<(&'static str, Vec<Value>)> = Vec::new();
-    for (at, message) in chat.messages.iter().enumerate() {
-        let role = if message.role == Role::Assistant { "assistant" } else { "user" };
-        let blocks: Vec<Value> = if message.role == Role::System {
+    let mut add = |role: &'static str, blocks: Vec<Value>| match made.last_mut() {
+        _ if blocks.is_empty() => {}
+        Some((last, content)) if *last == role => content.extend(blocks),
+        _ => made.push((role, blocks)),
+    };
+    for turn in turns(chat) {
+        match turn {
             // Which of its models take rules here is not known to all of its servers.
-            reminder(&message.blocks).map(|text| json!({"type": "text", "text": text})).into_iter().collect()
-        } else {
-            let own = message.blocks.iter().enumerate();
-            own.filter_map(|(index, own)| Some(marked(block(own)?, marks.contains(&Mark::Block(at, index))))).collect()
-        };
-        match made.last_mut() {
-            Some((last, content)) if *last == role => content.extend(blocks),
-            _ => made.push((role, blocks)),
+            Turn::System(blocks) => add("user", reminder(blocks).map(|said| text(&said)).into_iter().collect()),
+            Turn::User(blocks) => {
+                let is_cached = |(message, block): (usize, usize)| marks.contains(&Mark::Block(message, block));
+                let own = blocks.into_iter().filter_map(|(at, own)| Some(marked(block(own)?, is_cached(at))));
+                add("user", own.collect());
+            }
+            Turn::Assistant(blocks) => add("assistant", blocks.iter().filter_map(block).collect()),
+            Turn::Results(results) => add("user", results.iter().map(result).collect()),
         }
     }
-    for (role, content) in &mut made {
-        if *role == "user" {
-            content.sort_by_key(|block| block["type"] != "tool_result");
-        }
+    made.into_iter().map(|(role, content)| json!({"role": role, "content": content})).collect()
+}
+
+fn result(answered: &Answered<'_, '_>) -> Value {
+    let content: Vec<Value> = answered.blocks.iter().filter_map(block).collect();
+    let mut made = json!({"type": "tool_result", "tool_use_id": clean_id(answered.id), "content": content});
+    if answered.is_error {
+        made["is_error"] = true.into();
     }
-    made.into_iter()
-        .filter(|(_, content)| !content.is_empty())
-        .map(|(role, content)| json!({"role": role, "content": content}))
-        .collect()
+    made
+}
+
+fn text(said: &str) -> Value {
+    json!({"type": "text", "text": said})
 }
 
 fn block(block: &Block<'_>) -> Option<Value> {
-    let text = |text: &str| json!({"type": "text", "text": text});
     Some(match block {
         Block::Text(said) if said.is_empty() => return None,
         Block::Text(said) => text(said),
@@ -159,14 +167,8 @@ fn block(block: &Block<'_>) -> Option<Value> {
         Block::ToolUse { id, name, input } => {
             json!({"type": "tool_use", "id": clean_id(id), "name": &**name, "input": object(input)})
         }
-        Block::ToolResult { id, blocks, is_error } => {
-            let content: Vec<Value> = blocks.iter().filter_map(self::block).collect();
-            let mut made = json!({"type": "tool_result", "tool_use_id": clean_id(id), "content": content});
-            if *is_error {
-                made["is_error"] = true.into();
-            }
-            made
-        }
+        // A result that nobody called for would be refused.
+        Block::ToolResult { blocks, .. } => text(&plain(blocks)),
         // Thinking that Anthropic did not sign is refused.
         Block::Thinking { signature, .. } if signature.is_empty() || foreign::is_own(signature) => return None,
         Block::Thinking { text, signature } => {

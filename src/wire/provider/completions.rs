@@ -99,39 +99,39 @@ fn messages(chat: &Chat<'_>, wanted: &Wanted, target: &Target<'_>, names: &mut N
     } else if let Some(text) = wanted.system_text(chat) {
         made.push(json!({"role": "system", "content": text}));
     }
-    // A tool's answer is text alone: what it shows stands in the next message of a person.
-    let mut shown: Vec<Value> = Vec::new();
+    // What a person says, and what tools show besides their text, is one message up to the next one of a model.
+    let mut said: Vec<Value> = Vec::new();
     for turn in turns(chat) {
-        if !matches!(turn, Turn::User(_)) {
-            user(&mut shown, &mut made);
-        }
         match turn {
-            Turn::System(blocks) if target.refuses("system_messages") => {
-                made.extend(reminder(blocks).map(|text| json!({"role": "user", "content": text})));
+            Turn::System(blocks) if !target.takes_rules_anywhere() => {
+                said.extend(reminder(blocks).map(|text| text_part(&text, false)));
             }
             Turn::System(blocks) => {
+                user(&mut said, &mut made);
                 let text = plain(blocks);
                 if !text.is_empty() {
                     made.push(json!({"role": "system", "content": text}));
                 }
             }
-            Turn::Assistant(blocks) => made.extend(assistant(blocks, target.dialect, names)),
+            Turn::Assistant(blocks) => {
+                user(&mut said, &mut made);
+                made.extend(assistant(blocks, target.dialect, names));
+            }
             Turn::User(blocks) => {
                 let mark = |(message, block): (usize, usize)| {
                     target.dialect.openrouter && chat.cached.contains(&Mark::Block(message, block))
                 };
-                shown.extend(blocks.into_iter().filter_map(|(place, block)| part(block, mark(place))));
-                user(&mut shown, &mut made);
+                said.extend(blocks.into_iter().filter_map(|(place, block)| part(block, mark(place))));
             }
             Turn::Results(results) => {
                 for result in &results {
                     made.push(json!({"role": "tool", "tool_call_id": short_id(result.id), "content": result.text()}));
                 }
-                shown.extend(results.iter().flat_map(Answered::media).filter_map(|block| part(block, false)));
+                said.extend(results.iter().flat_map(Answered::media).filter_map(|block| part(block, false)));
             }
         }
     }
-    user(&mut shown, &mut made);
+    user(&mut said, &mut made);
     made
 }
 

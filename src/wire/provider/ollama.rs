@@ -81,7 +81,7 @@ fn messages(chat: &Chat<'_>, wanted: &Wanted, target: &Target<'_>, names: &mut N
     made.extend(wanted.system_text(chat).map(|text| json!({"role": "system", "content": text})));
     for turn in turns(chat) {
         match turn {
-            Turn::System(blocks) if target.refuses("system_messages") => {
+            Turn::System(blocks) if !target.takes_rules_anywhere() => {
                 made.extend(reminder(blocks).map(|text| json!({"role": "user", "content": text})));
             }
             Turn::System(blocks) => {

@@ -94,7 +94,7 @@ fn input(chat: &Chat<'_>, target: &Target<'_>, names: &mut Names) -> Vec<Value> 
     let mut items = Vec::new();
     for turn in turns(chat) {
         match turn {
-            Turn::System(blocks) if target.refuses("system_messages") => {
+            Turn::System(blocks) if !target.takes_rules_anywhere() => {
                 items.extend(
                     reminder(blocks).map(|text| message("user", vec![json!({"type": "input_text", "text": text})])),
                 );
