@@ -60,7 +60,7 @@ pub fn sent(client: Client, body: &str, target: &Target<'_>) -> (Value, Vec<Stri
     let chat = request::decode(client, body.as_bytes()).unwrap_or_else(|error| panic!("{}: {body}", error.0));
     let mut wanted = Wanted::of(&chat, &Changes::default(), target);
     let mut lost = std::mem::take(&mut wanted.lost);
-    lost.extend(loss::of(&chat, target.api));
+    lost.extend(loss::of(&chat, target));
     let body = (target.api.row().encode)(&chat, &wanted, target).body;
     (serde_json::from_str(&body).unwrap(), lost)
 }

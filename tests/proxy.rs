@@ -52,7 +52,7 @@ fn gpt_answer() -> Value {
 // --- the same API: byte for byte ---------------------------------------------------------------------------------------
 
 #[test]
-fn an_anthropic_request_reaches_anthropic_byte_for_byte() {
+fn trap_63_an_anthropic_request_reaches_anthropic_byte_for_byte() {
     let upstream = Upstream::always(Reply::stream(CLAUDE_STREAM));
     let router = Router::start(&anthropic(&upstream), TO_CLAUDE);
     let body = "{\"model\" : \"claude-sonnet-4-5\",\"max_tokens\":64,\"stream\":true,\n \"unknown\":{\"x\":1.0,\"n\":9007199254740993}, \"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"h\\u00e9\",\"cache_control\":{\"type\":\"ephemeral\"}}]}]}";
@@ -137,7 +137,7 @@ fn settings_change_what_they_say_and_nothing_else() {
 }
 
 #[test]
-fn an_anthropic_error_comes_back_byte_for_byte() {
+fn trap_62_an_anthropic_error_comes_back_byte_for_byte() {
     let error = "{\"type\":\"error\", \"error\":{\"type\":\"invalid_request_error\",\"message\":\"prompt is too long: 210000 tokens > 200000 maximum\"}}";
     let upstream = Upstream::always(Reply::Whole {
         status: 400,
@@ -290,7 +290,7 @@ fn an_openai_client_is_answered_by_anthropic() {
 }
 
 #[test]
-fn a_whole_answer_to_a_stream_request_is_streamed() {
+fn trap_16_a_whole_answer_to_a_stream_request_is_streamed() {
     let upstream = Upstream::always(Reply::json(200, gpt_answer()));
     let router = Router::start(&openai(&upstream), TO_GPT);
     let answer = router.messages(&ask(true));

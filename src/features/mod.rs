@@ -198,9 +198,7 @@ impl Features for Request<'_> {
                 Thinking::On(budget) => budget.map(number),
                 Thinking::Off | Thinking::Unsaid => None,
             },
-            Feature::WebSearch => truth(
-                chat.tools.iter().any(|tool| tool.server.as_deref().is_some_and(|kind| kind.starts_with("web_search"))),
-            ),
+            Feature::WebSearch => truth(chat.searches_the_web()),
             Feature::Agent => i64::try_from(agent::of(self.call) as usize).ok().map(Bounds::exactly),
             Feature::Compacted => truth(agent::compacted(self.call)),
             Feature::Client

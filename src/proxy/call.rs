@@ -1,5 +1,7 @@
 //! A call as it came in: read whole, within its limit.
 
+use std::io::Read as _;
+
 use axum::body::Body;
 use axum::http::{HeaderMap, Request};
 use bytes::Bytes;
@@ -10,6 +12,44 @@ use crate::wire::Client;
 
 /// The largest body that is read, in bytes: twice what Anthropic takes.
 pub(super) const BODY_BYTES_MAX: usize = 64 << 20;
+
+/// How a body is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    Gzip,
+    Deflate,
+}
+
+impl Encoding {
+    /// What a header says; none where the body is as it is.
+    fn of(header: Option<&str>) -> Result<Option<Self>, Failure> {
+        let word = header.unwrap_or("identity").trim().to_ascii_lowercase();
+        match word.as_str() {
+            "" | "identity" => Ok(None),
+            "gzip" | "x-gzip" => Ok(Some(Self::Gzip)),
+            "deflate" => Ok(Some(Self::Deflate)),
+            _ => {
+                let message = format!("a body in the encoding `{word}` is not read; send it as gzip or plain");
+                Err(Failure::client(415, message).with_header("accept-encoding", "gzip, deflate, identity"))
+            }
+        }
+    }
+
+    /// A body as it was before it was packed, within its limit.
+    fn unpack(self, packed: &[u8]) -> Result<Bytes, Failure> {
+        let mut plain = Vec::new();
+        let limit = BODY_BYTES_MAX as u64 + 1;
+        let read = match self {
+            Self::Gzip => flate2::read::MultiGzDecoder::new(packed).take(limit).read_to_end(&mut plain),
+            Self::Deflate => flate2::read::ZlibDecoder::new(packed).take(limit).read_to_end(&mut plain),
+        };
+        if plain.len() > BODY_BYTES_MAX {
+            return Err(Failure::client(413, format!("the body is larger than {BODY_BYTES_MAX} bytes")));
+        }
+        read.map_err(|_| Failure::client(400, "the body is not packed as its `content-encoding` says"))?;
+        Ok(plain.into())
+    }
+}
 
 /// A call.
 #[derive(Debug)]
@@ -26,11 +66,8 @@ pub(super) struct Call {
 
 /// Reads a call.
 pub(super) async fn read(id: String, client: Client, request: Request<Body>) -> Result<Call, Failure> {
-    let (head, body) = request.into_parts();
-    let encoding = head.headers.get("content-encoding").and_then(|value| value.to_str().ok()).unwrap_or("identity");
-    if !encoding.eq_ignore_ascii_case("identity") {
-        return Err(Failure::client(415, format!("a body in the encoding `{encoding}` is not read; send it plain")));
-    }
+    let (mut head, body) = request.into_parts();
+    let encoding = Encoding::of(head.headers.get("content-encoding").and_then(|value| value.to_str().ok()))?;
     let said = head
         .headers
         .get("content-length")
@@ -48,7 +85,16 @@ pub(super) async fn read(id: String, client: Client, request: Request<Body>) -> 
             Failure::client(400, "the body could not be read to its end")
         }
     })?;
+    let body = match encoding {
+        None => body.to_bytes(),
+        Some(encoding) => {
+            head.headers.remove("content-encoding");
+            // Unpacking may take long; other requests do not wait for it.
+            let unpacking = tokio::task::spawn_blocking(move || encoding.unpack(&body.to_bytes()));
+            unpacking.await.map_err(|_| Failure::client(400, "the body could not be unpacked"))??
+        }
+    };
     let debug = head.headers.get("x-debug").is_some_and(|value| value == "true" || value == "1");
     let query = head.uri.query().map_or_else(String::new, |query| format!("?{query}"));
-    Ok(Call { id, client, headers: head.headers, query, body: body.to_bytes(), debug })
+    Ok(Call { id, client, headers: head.headers, query, body, debug })
 }

@@ -16,10 +16,21 @@ use crate::wire::Client;
 const CREATED: &str = "2025-01-01T00:00:00Z";
 const CREATED_UNIX: i64 = 1_735_689_600;
 
+/// From this window on a model is listed once more, with `[1m]` at the end of its name.
+const LARGE_WINDOW: u64 = 1_000_000;
+
+fn large(mut entry: Value) -> Value {
+    for name in ["id", "display_name"] {
+        entry[name] = format!("{}[1m]", entry[name].as_str().unwrap_or_default()).into();
+    }
+    entry
+}
+
 fn entry(card: &Card) -> Value {
     json!({
         "type": "model", "object": "model", "id": card.name, "display_name": format!("{} ({})", card.name, card.provider),
         "created_at": CREATED, "created": CREATED_UNIX, "owned_by": card.provider,
+        "description": format!("{} tokens of context, {} of output, by {}", card.window, card.output_max, card.provider),
         "context_window": card.window, "max_output_tokens": card.output_max,
     })
 }
@@ -33,7 +44,13 @@ fn entries(app: &App) -> Vec<Value> {
             provider.kind != Kind::Echo && (active.dry_run || (provider.is_ready() && !provider.is_implied))
         })
     };
-    configuration.catalogue.models.iter().filter(callable).map(entry).collect()
+    let mut all = Vec::new();
+    for card in configuration.catalogue.models.iter().filter(callable) {
+        all.push(entry(card));
+        // Claude Code takes every window for 200,000 tokens that a name does not say otherwise of.
+        all.extend((card.window >= LARGE_WINDOW).then(|| large(entry(card))));
+    }
+    all
 }
 
 /// All of them.

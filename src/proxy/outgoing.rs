@@ -118,7 +118,7 @@ pub(super) fn make(call: &Call, provider: &Provider, card: &Card, making: &Makin
             request::decode(call.client, &call.body).map_err(|BadBody(message)| Failure::client(400, message))?;
         let mut wanted = Wanted::of(&chat, &changes, &target);
         let mut lost = std::mem::take(&mut wanted.lost);
-        lost.extend(loss::of(&chat, api));
+        lost.extend(loss::of(&chat, &target));
         let encoded = (api.row().encode)(&chat, &wanted, &target);
         (encoded.body.into(), encoded.names.seeded(call.id.trim_start_matches("req_")), lost)
     };

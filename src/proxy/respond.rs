@@ -15,6 +15,7 @@ use crate::proxy::record::Recorder;
 use crate::proxy::upstream::{ANSWER_BYTES_MAX, Begun, reason};
 use crate::wire::event::{Answer, Decoder, Event, Usage, assemble};
 use crate::wire::ids::Names;
+use crate::wire::overflow::Overflow;
 use crate::wire::reply::{self, Head, Writer};
 use crate::wire::{Api, Client};
 
@@ -245,7 +246,15 @@ fn counted(usage: Usage, reply: &Reply) -> Usage {
     if said { usage } else { Usage { input: reply.head.input_at_most, ..usage } }
 }
 
+/// An error that says that a request is too long, in the words by which the client acts on it.
+fn too_long(client: Client, event: &Event) -> Option<Event> {
+    let Event::Error { message, .. } = event else { return None };
+    let message = Overflow::of(400, message)?.words(client);
+    Some(Event::Error { kind: "invalid_request_error".to_owned(), message })
+}
+
 struct Translating {
+    client: Client,
     rest: reqwest::Response,
     decoder: Box<dyn Decoder>,
     writer: Writer,
@@ -266,6 +275,7 @@ pub(super) fn translate(
     deadline: std::time::Instant,
 ) -> Response {
     let mut translating = Translating {
+        client: reply.client,
         rest: begun.rest,
         decoder: upstream.decoder(names.clone()),
         writer: Writer::new(reply.client, reply.head.clone()),
@@ -312,7 +322,12 @@ impl Translating {
             }
         }
         let mut out = String::new();
-        self.writer.write(events, &mut out);
+        for event in events {
+            match too_long(self.client, event) {
+                Some(said) => self.writer.write(&[said], &mut out),
+                None => self.writer.write(std::slice::from_ref(event), &mut out),
+            }
+        }
         if !out.is_empty() {
             self.ready.push_back(Bytes::from(out));
         }

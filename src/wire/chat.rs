@@ -228,6 +228,20 @@ impl<'a> Chat<'a> {
     }
 }
 
+impl Chat<'_> {
+    /// A search of the web that the provider does is among the tools.
+    pub fn searches_the_web(&self) -> bool {
+        self.tools.iter().any(Tool::is_web_search)
+    }
+}
+
+impl Tool<'_> {
+    /// A search of the web that the provider does.
+    pub fn is_web_search(&self) -> bool {
+        self.server.as_ref().is_some_and(|kind| kind.starts_with("web_search"))
+    }
+}
+
 /// What the provider's own search for tools is called, without its version.
 const TOOL_SEARCH: &str = "tool_search_tool";
 

@@ -1,7 +1,8 @@
 //! What of a conversation has no place in the API of a target: encoders write a text in its place, and the client is told.
 
 use crate::wire::Api;
-use crate::wire::chat::{Block, Chat, Media};
+use crate::wire::chat::{Block, Chat, Media, ToolChoice};
+use crate::wire::wanted::Target;
 
 /// Whether an API takes images, or documents, that are given like this.
 pub fn takes(api: Api, media: &Media<'_>, is_image: bool) -> bool {
@@ -27,10 +28,22 @@ pub fn stand_in(media: &Media<'_>, is_image: bool) -> String {
 }
 
 /// What a conversation loses on its way into an API, in the client's words. Empty when everything arrives.
-pub fn of(chat: &Chat<'_>, api: Api) -> Vec<String> {
+pub fn of(chat: &Chat<'_>, target: &Target<'_>) -> Vec<String> {
+    let api = target.api;
     let mut lost = Vec::new();
-    for tool in chat.tools.iter().filter(|tool| tool.server.is_some()) {
+    let searches = match api {
+        Api::Responses => true,
+        Api::Completions => target.dialect.openrouter,
+        Api::Gemini => chat.offered().next().is_none(),
+        Api::Messages | Api::Ollama | Api::Generate => false,
+    };
+    for tool in chat.tools.iter().filter(|tool| tool.server.is_some() && !(searches && tool.is_web_search())) {
         lost.push(format!("the tool {} is not sent: only its provider runs it", &*tool.name));
+    }
+    if let ToolChoice::Tool(name) = &chat.tool_choice
+        && !chat.offered().any(|tool| *tool.name == **name)
+    {
+        lost.push(format!("that {} is called is not demanded: it is not offered", &**name));
     }
     if api == Api::Generate {
         let n = chat.offered().count();

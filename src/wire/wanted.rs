@@ -2,9 +2,11 @@
 //! API does not take. What is left out is told.
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::wire::Api;
 use crate::wire::chat::{Chat, Mark, Thinking};
+use crate::wire::ids::hex;
 use crate::wire::patch::Changes;
 
 /// How one server differs from the letter of its API.
@@ -108,6 +110,8 @@ pub struct Wanted {
     pub schema: Option<Value>,
     /// Not more than one tool at a time.
     pub one_tool_at_a_time: bool,
+    /// What a provider's cache may go by: the same for all requests of a session.
+    pub cache_key: Option<String>,
     /// Put before the system prompt.
     pub system_before: Vec<String>,
     /// Put behind it.
@@ -137,6 +141,7 @@ impl Wanted {
             thinking,
             schema,
             one_tool_at_a_time: chat.one_tool_at_a_time,
+            cache_key: cache_key(chat, target),
             system_before: changes.system_before.clone(),
             system_after: changes.system_after.clone(),
             lost: Vec::new(),
@@ -270,6 +275,13 @@ impl Wanted {
         let texts: Vec<&str> = self.system(chat).into_iter().map(|(text, _)| text).collect();
         (!texts.is_empty()).then(|| texts.join("\n\n"))
     }
+}
+
+/// A key for OpenAI's cache. The user's id holds the session, and is not shown to anybody.
+fn cache_key(chat: &Chat<'_>, target: &Target<'_>) -> Option<String> {
+    let takes = target.dialect.openai || target.api == Api::Responses;
+    let user = chat.user.as_ref().filter(|user| takes && !user.is_empty())?;
+    Some(format!("router-{}", hex(&Sha256::digest(user.as_bytes()), 12)))
 }
 
 /// The effort that is nearest to what was asked, of those that a model takes: not more than was asked, where it can be.

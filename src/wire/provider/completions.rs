@@ -24,7 +24,7 @@ pub fn encode(chat: &Chat<'_>, wanted: &Wanted, target: &Target<'_>) -> Encoded 
     body.insert("model".to_owned(), wanted.model.clone().into());
     body.insert("messages".to_owned(), messages(chat, wanted, target, &mut names).into());
     tools(chat, wanted, target, &mut body, &mut names);
-    parameters(wanted, target, &mut body);
+    parameters(chat, wanted, target, &mut body);
     if chat.stream {
         body.insert("stream".to_owned(), true.into());
         body.insert("stream_options".to_owned(), json!({"include_usage": true}));
@@ -32,7 +32,7 @@ pub fn encode(chat: &Chat<'_>, wanted: &Wanted, target: &Target<'_>) -> Encoded 
     Encoded { body: Value::Object(body).to_string(), names }
 }
 
-fn parameters(wanted: &Wanted, target: &Target<'_>, body: &mut Map<String, Value>) {
+fn parameters(chat: &Chat<'_>, wanted: &Wanted, target: &Target<'_>, body: &mut Map<String, Value>) {
     let mut put = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
             body.insert(name.to_owned(), value);
@@ -42,17 +42,18 @@ fn parameters(wanted: &Wanted, target: &Target<'_>, body: &mut Map<String, Value
     put(longest, wanted.max_tokens.map(Value::from));
     put("temperature", wanted.temperature.map(Value::from));
     put("top_p", wanted.top_p.map(Value::from));
+    put("prompt_cache_key", wanted.cache_key.clone().map(Value::from));
     put("stop", (!wanted.stop.is_empty()).then(|| wanted.stop.clone().into()));
     let schema = wanted.schema.as_ref();
     put(
         "response_format",
         schema.map(|schema| json!({"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}})),
     );
-    if target.dialect.openrouter {
-        openrouter::parameters(wanted, body);
-    } else {
+    if !target.dialect.openrouter {
         put("reasoning_effort", wanted.effort.clone().map(Value::from));
+        return;
     }
+    openrouter::parameters(chat, wanted, body);
 }
 
 fn tools(chat: &Chat<'_>, wanted: &Wanted, target: &Target<'_>, body: &mut Map<String, Value>, names: &mut Names) {

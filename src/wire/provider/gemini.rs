@@ -89,6 +89,10 @@ fn tools(chat: &Chat<'_>, body: &mut Map<String, Value>, names: &mut Names) {
         })
         .collect();
     if declared.is_empty() {
+        // A search stands beside no other tool.
+        if chat.searches_the_web() {
+            body.insert("tools".to_owned(), json!([{"googleSearch": {}}]));
+        }
         return;
     }
     body.insert("tools".to_owned(), json!([{"functionDeclarations": declared}]));

@@ -5,12 +5,12 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::wire::chat::{Block, Thinking};
+use crate::wire::chat::{Block, Chat, Thinking};
 use crate::wire::foreign::{self, Maker};
 use crate::wire::wanted::Wanted;
 
 /// What its requests say beyond OpenAI's.
-pub(super) fn parameters(wanted: &Wanted, body: &mut Map<String, Value>) {
+pub(super) fn parameters(chat: &Chat<'_>, wanted: &Wanted, body: &mut Map<String, Value>) {
     let reasoning = match (wanted.thinking, &wanted.effort) {
         (_, Some(effort)) => Some(json!({"effort": effort})),
         (Thinking::On(Some(budget)), None) => Some(json!({"max_tokens": budget})),
@@ -23,6 +23,9 @@ pub(super) fn parameters(wanted: &Wanted, body: &mut Map<String, Value>) {
     }
     if let Some(k) = wanted.top_k {
         body.insert("top_k".to_owned(), k.into());
+    }
+    if chat.searches_the_web() {
+        body.insert("plugins".to_owned(), json!([{"id": "web"}]));
     }
     body.insert("usage".to_owned(), json!({"include": true}));
 }

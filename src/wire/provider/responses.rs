@@ -37,6 +37,7 @@ pub fn encode(chat: &Chat<'_>, wanted: &Wanted, target: &Target<'_>) -> Encoded 
         ("top_p", wanted.top_p.map(Value::from)),
         ("reasoning", reasoning(wanted, target)),
         ("text", format),
+        ("prompt_cache_key", wanted.cache_key.clone().map(Value::from)),
         ("include", target.reasoning.then(|| json!(["reasoning.encrypted_content"]))),
         ("store", Some(false.into())),
         ("stream", chat.stream.then(|| true.into())),
@@ -71,6 +72,8 @@ fn tools(chat: &Chat<'_>, wanted: &Wanted, body: &mut Map<String, Value>, names:
             made
         })
         .collect();
+    let mut offered = offered;
+    offered.extend(chat.searches_the_web().then(|| json!({"type": "web_search"})));
     if offered.is_empty() {
         return;
     }
