@@ -1,6 +1,7 @@
-"""The official SDKs of Anthropic and OpenAI against the built router, each through a provider of either API.
+"""The official SDKs of Anthropic (Python and TypeScript) and OpenAI against the built router, each through a provider of each
+kind; and Google's, which says what a request of Gemini looks like.
 
-Usage: sdks.py ROUTER_BINARY
+Usage: sdks.py ROUTER_BINARY FOLDER_OF_NODE_MODULES
 """
 
 import json
@@ -26,7 +27,7 @@ def start(command, **more):
 
 def claude(url):
     client = anthropic.Anthropic(api_key="dummy", base_url=url, max_retries=0)
-    ask = {"model": "claude-sonnet-4-5", "max_tokens": 100}
+    ask = {"model": "claude-sonnet-4-6", "max_tokens": 100}
 
     answer = client.messages.create(messages=[{"role": "user", "content": "héllo"}], **ask)
     assert answer.content[0].text.strip() == "seen: héllo", answer
@@ -50,7 +51,8 @@ def claude(url):
                 answer = stream.get_final_message()
         else:
             answer = client.messages.create(messages=messages, tools=tools, **ask)
-        call = answer.content[0]
+        # Before it may stand what the model thought.
+        call = [block for block in answer.content if block.type == "tool_use"][0]
         assert (call.type, call.name, call.input, answer.stop_reason) == ("tool_use", "weather", {"city": "Zürich"}, "tool_use"), answer
         result = {"type": "tool_result", "tool_use_id": call.id, "content": "sunny"}
         turn = [*messages, {"role": "assistant", "content": answer.content}, {"role": "user", "content": [result]}]
@@ -96,14 +98,82 @@ def chat(url):
     assert len(list(client.models.list())) > 0
 
 
+def responses(url):
+    client = openai.OpenAI(api_key="dummy", base_url=f"{url}/v1", max_retries=0)
+    ask = {"model": "gpt-4o"}
+
+    answer = client.responses.create(input="héllo", **ask)
+    assert answer.output_text.strip() == "seen: héllo", answer
+    assert (answer.status, answer.usage.input_tokens, answer.usage.output_tokens) == ("completed", 12, 3), answer
+
+    with client.responses.stream(input="stream it", **ask) as stream:
+        text = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
+        final = stream.get_final_response()
+    assert text.strip() == final.output_text.strip() == "seen: stream it", final
+
+    image = {"type": "input_image", "image_url": f"data:image/png;base64,{PNG}", "detail": "auto"}
+    answer = client.responses.create(input=[{"role": "user", "content": [{"type": "input_text", "text": "look"}, image]}], **ask)
+    assert answer.output_text.strip() == "seen: look; an image", answer
+
+    tools = [{"type": "function", "name": "weather", "parameters": WEATHER, "strict": False}]
+    history = [{"role": "user", "content": "use the tool"}]
+    for streamed in (False, True):
+        if streamed:
+            with client.responses.stream(input=history, tools=tools, **ask) as stream:
+                answer = stream.get_final_response()
+        else:
+            answer = client.responses.create(input=history, tools=tools, **ask)
+        call = [item for item in answer.output if item.type == "function_call"][0]
+        assert (call.name, json.loads(call.arguments)) == ("weather", {"city": "Zürich"}), answer
+        output = {"type": "function_call_output", "call_id": call.call_id, "output": "sunny"}
+        turn = [*history, *(item.model_dump(exclude_none=True) for item in answer.output), output]
+        answer = client.responses.create(input=turn, tools=tools, **ask)
+        assert answer.output_text.strip() == "seen: result sunny", answer
+
+
+def google(port):
+    """Google's own SDK asks the server of the tests: what it sends is what the server takes from the router."""
+    from google import genai
+    from google.genai import types
+
+    client = genai.Client(api_key="dummy", http_options=types.HttpOptions(base_url=f"http://127.0.0.1:{port}"))
+    declared = types.FunctionDeclaration(name="weather", parameters=types.Schema(type="OBJECT", properties={"city": types.Schema(type="STRING")}))
+    config = types.GenerateContentConfig(
+        system_instruction="be brief", max_output_tokens=9, temperature=0.5, top_k=5, tools=[types.Tool(function_declarations=[declared])],
+        thinking_config=types.ThinkingConfig(include_thoughts=True, thinking_budget=512),
+        automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
+    )
+    answer = client.models.generate_content(model="gemini-2.5-pro", contents="use the tool", config=config)
+    part = answer.candidates[0].content.parts[0]
+    assert (part.function_call.name, part.function_call.args) == ("weather", {"city": "Zürich"}), answer
+    assert part.thought_signature == b"signed", answer
+    text = "".join(chunk.text for chunk in client.models.generate_content_stream(model="gemini-2.5-pro", contents="stream it"))
+    assert text.strip() == "seen: stream it", text
+
+
+# A provider of each kind: its name in the configuration, and the model that is asked.
+def targets(base):
+    window = {"contextWindow": 100_000, "supports": ["tools", "images", "thinking", "documents"]}
+    return {
+        "openai/gpt-4o": {"openai": {"apiKey": "k", "baseUrl": f"{base}/v1"}},
+        "anthropic/claude-sonnet-4-6": {"anthropic": {"apiKey": "k", "baseUrl": base}},
+        "reasons/own": {"providers": {"reasons": {"kind": "openai-responses", "baseUrl": f"{base}/v1", "models": {"own": window}}}},
+        "gemini/gemini-2.5-pro": {"google": {"apiKey": "k", "baseUrl": f"{base}/v1beta"}},
+        "here/own": {"providers": {"here": {"kind": "ollama", "baseUrl": base, "models": {"own": window}}}},
+        "openrouter/own": {"openrouter": {"apiKey": "k", "baseUrl": f"{base}/api/v1", "models": {"own": window}}},
+        "work/own": {"providers": {"work": {"kind": "azure-openai", "baseUrl": base, "apiKey": "k", "models": {"own": window}}}},
+    }
+
+
 def main():
     router = pathlib.Path(sys.argv[1]).resolve()
+    typescript = sys.argv[2]
     provider, port = start([sys.executable, str(HERE / "provider.py")])
     try:
-        for target in ("gpt-4o", "claude-sonnet-4-5"):
+        google(port)
+        print("ok: Google's SDK asks for what the router asks for")
+        for target, configuration in targets(f"http://127.0.0.1:{port}").items():
             with tempfile.TemporaryDirectory() as folder:
-                base = f"http://127.0.0.1:{port}"
-                configuration = {"openai": {"apiKey": "k", "baseUrl": f"{base}/v1"}, "anthropic": {"apiKey": "k", "baseUrl": base}}
                 pathlib.Path(folder, "router.json").write_text(json.dumps(configuration))
                 pathlib.Path(folder, "my.route").write_text(f'default {{ route "{target}" }}\n')
                 command = [str(router), "start", "--port", "0", "--rules", "my.route"]
@@ -112,7 +182,9 @@ def main():
                     url = line.split()[-1]
                     claude(url)
                     chat(url)
-                    print(f"ok: the Anthropic and the OpenAI SDK through {target}")
+                    responses(url)
+                    subprocess.run(["node", str(HERE / "sdk.mjs"), typescript, url], check=True)
+                    print(f"ok: the SDKs of Anthropic and OpenAI through {target}")
                 finally:
                     serving.terminate()
                     serving.wait()

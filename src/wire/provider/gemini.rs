@@ -49,8 +49,8 @@ fn generation(wanted: &Wanted, target: &Target<'_>) -> Map<String, Value> {
     let mut config = Map::new();
     let thinking = match (wanted.thinking, &wanted.effort) {
         (Thinking::Off, _) if target.efforts.is_empty() => Some(json!({"thinkingBudget": 0})),
-        (Thinking::Off, _) => target.efforts.first().map(|least| json!({"thinkingLevel": least})),
-        (_, Some(effort)) => Some(json!({"includeThoughts": true, "thinkingLevel": effort})),
+        (Thinking::Off, _) => target.efforts.first().map(|least| json!({"thinkingLevel": least.to_uppercase()})),
+        (_, Some(effort)) => Some(json!({"includeThoughts": true, "thinkingLevel": effort.to_uppercase()})),
         (Thinking::On(Some(budget)), None) if target.efforts.is_empty() => {
             Some(json!({"includeThoughts": true, "thinkingBudget": budget}))
         }
