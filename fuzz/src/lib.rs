@@ -14,10 +14,13 @@ use claude_router::lang::syntax;
 use claude_router::lang::{check, compile, diagnostic::render};
 use claude_router::tools::request::{Recorded, with_features};
 use claude_router::tools::{fmt as formatter, import as importer, lint};
-use claude_router::wire::Client;
-use claude_router::wire::provider;
 use claude_router::wire::event::{Event, assemble};
 use claude_router::wire::ids::Names;
+use claude_router::wire::patch::{self, Changes};
+use claude_router::wire::refused::{self, Refused};
+use claude_router::wire::reply::{self, Head, Writer};
+use claude_router::wire::wanted::{Dialect, Target, Wanted};
+use claude_router::wire::{Api, Client, loss, provider, request};
 
 #[path = "../../tests/support/generate.rs"]
 pub mod generate;
@@ -113,29 +116,100 @@ pub fn import(data: &[u8]) {
     }
 }
 
-/// A stream decodes alike however it is cut, and nothing follows its end.
-pub fn stream(data: &[u8]) {
-    let Some((cut, data)) = data.split_first() else { return };
-    for row in provider::TABLE {
-        let decode = |pieces: &[&[u8]]| {
-            let mut decoder = (row.decoder)(Names::default());
-            let mut events = Vec::new();
-            pieces.iter().for_each(|piece| decoder.push(piece, &mut events));
-            decoder.finish(&mut events);
-            events
-        };
-        let whole = decode(&[data]);
-        let at = usize::from(*cut) * data.len() / 255;
-        assert_eq!(decode(&[&data[..at], &data[at..]]), whole);
-        let end = whole.iter().position(|event| matches!(event, Event::End { .. } | Event::Error { .. }));
-        assert!(end.is_none_or(|end| end + 1 == whole.len()), "{whole:?}");
-        let _ = assemble(&whole);
+/// A stream decodes alike however it is cut, nothing follows its end, and every client can be written what it says.
+fn stream(api: Api, data: &[u8]) {
+    let decode = |pieces: &[&[u8]]| {
+        let mut decoder = api.decoder(Names::default());
+        let mut events = Vec::new();
+        pieces.iter().for_each(|piece| decoder.push(piece, &mut events));
+        decoder.finish(&mut events);
+        events
+    };
+    let whole = decode(&[data]);
+    let at =
+        data.iter().fold(0usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(*byte))) % (data.len() + 1);
+    assert_eq!(decode(&[&data[..at], &data[at..]]), whole);
+    let end = whole.iter().position(|event| matches!(event, Event::End { .. } | Event::Error { .. }));
+    assert_eq!(end, whole.len().checked_sub(1), "{whole:?}");
+    let answer = assemble(&whole);
+    for client in CLIENTS {
+        Writer::new(client, Head::default()).write(&whole, &mut String::new());
+        if let Ok(answer) = &answer {
+            let body = reply::whole(client, answer, &Head::default());
+            assert!(serde_json::from_str::<serde_json::Value>(&body).is_ok(), "{body}");
+        }
+    }
+    let _ = assemble(&api.decode_whole(data, &Names::default()));
+}
+
+const CLIENTS: [Client; 3] = [Client::Messages, Client::Completions, Client::Responses];
+
+/// A stream of Anthropic Messages.
+pub fn stream_messages(data: &[u8]) {
+    stream(Api::Messages, data);
+}
+
+/// A stream of chat completions.
+pub fn stream_completions(data: &[u8]) {
+    stream(Api::Completions, data);
+}
+
+/// A stream of Responses.
+pub fn stream_responses(data: &[u8]) {
+    stream(Api::Responses, data);
+}
+
+/// A stream of Gemini.
+pub fn stream_gemini(data: &[u8]) {
+    stream(Api::Gemini, data);
+}
+
+/// A stream of Ollama.
+pub fn stream_ollama(data: &[u8]) {
+    stream(Api::Ollama, data);
+}
+
+/// Any body that is a request becomes a request of every provider; what is left out of it or of its header is JSON still.
+pub fn request(data: &[u8]) {
+    for client in CLIENTS {
+        let Ok(chat) = request::decode(client, data) else { continue };
+        for row in provider::TABLE {
+            for dialect in [
+                Dialect::default(),
+                Dialect { openai: true, ..Dialect::default() },
+                Dialect { openrouter: true, echoes_thinking: true, ..Dialect::default() },
+            ] {
+                let target = Target {
+                    api: row.api,
+                    dialect,
+                    reasoning: dialect.openai,
+                    thinking: true,
+                    output_max: 8_192,
+                    window: Some(8_192),
+                    refuses: &[],
+                    efforts: &[],
+                };
+                let wanted = Wanted::of(&chat, &Changes::default(), &target);
+                let body = (row.encode)(&chat, &wanted, &target).body;
+                assert!(serde_json::from_str::<serde_json::Value>(&body).is_ok(), "{body}");
+                loss::of(&chat, &target);
+                let member = Refused::Member(vec!["messages".to_owned(), "content".to_owned()]);
+                if let Some(less) = refused::without(data, &[member]) {
+                    assert!(serde_json::from_str::<serde_json::Value>(&less).is_ok(), "{less}");
+                }
+                if let Some((forwarded, _)) =
+                    patch::body(client, data, &Changes { model: Some("m".to_owned()), ..Changes::default() }, &target)
+                {
+                    assert!(serde_json::from_str::<serde_json::Value>(&forwarded).is_ok(), "{forwarded}");
+                }
+            }
+        }
     }
 }
 
 /// Any body is read or refused, and bounds hold the count.
 pub fn features(data: &[u8]) {
-    for client in [Client::Messages, Client::Completions, Client::Responses] {
+    for client in CLIENTS {
         let recorded = Recorded { client, body: data.to_vec(), headers: Vec::new() };
         let _ = with_features(&recorded, catalogue(), &Counter::default(), None, |request, _| {
             for feature in [

@@ -12,18 +12,34 @@ const TARGETS: &[(&str, Target)] = &[
     ("decide", claude_router_fuzz::decide),
     ("analysis", claude_router_fuzz::analysis),
     ("import", claude_router_fuzz::import),
-    ("stream", claude_router_fuzz::stream),
+    ("stream_messages", claude_router_fuzz::stream_messages),
+    ("stream_completions", claude_router_fuzz::stream_completions),
+    ("stream_responses", claude_router_fuzz::stream_responses),
+    ("stream_gemini", claude_router_fuzz::stream_gemini),
+    ("stream_ollama", claude_router_fuzz::stream_ollama),
+    ("request", claude_router_fuzz::request),
     ("features", claude_router_fuzz::features),
+];
+/// Recorded requests and answers that are a target's corpus too, below the tests' cases.
+const RECORDED: &[(&str, &str)] = &[
+    ("stream_messages", "messages"),
+    ("stream_completions", "completions"),
+    ("stream_responses", "responses"),
+    ("stream_gemini", "gemini"),
+    ("stream_ollama", "ollama"),
+    ("request", "requests"),
 ];
 /// Changed copies of each input.
 const CHANGES: u64 = 60;
 
 fn main() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cases/wire");
     for (name, target) in TARGETS {
-        let mut paths: Vec<_> = std::fs::read_dir(corpus.join(name))
-            .expect("the corpus is there")
-            .flatten()
+        let recorded = RECORDED.iter().filter(|(target, _)| target == name).map(|(_, folder)| cases.join(folder));
+        let mut paths: Vec<_> = std::iter::once(corpus.join(name))
+            .chain(recorded)
+            .flat_map(|folder| std::fs::read_dir(folder).expect("the corpus is there").flatten())
             .map(|entry| entry.path())
             .collect();
         paths.sort();
