@@ -4,6 +4,7 @@
 use claude_router::wire::event::{Event, Opened, Stop, assemble};
 use claude_router::wire::foreign::{self, Maker};
 use claude_router::wire::ids::{Names, short_id};
+use claude_router::wire::patch::{self, Changes};
 use claude_router::wire::provider::schema::project;
 use claude_router::wire::refused::{self, Refused};
 use claude_router::wire::wanted::{Dialect, Target};
@@ -768,6 +769,28 @@ fn trap_60_a_hundred_tools_lose_no_message() {
     for api in FOREIGN {
         assert!(to(api, &body).to_string().contains("the message"), "{api:?}");
     }
+}
+
+#[test]
+fn members_that_stand_last_are_left_out_together() {
+    let body = "{\"a\":1, \"b\" : 2 ,\"c\":3}";
+    let member = |name: &str| Refused::Member(vec![name.to_owned()]);
+    for (names, left) in [(["b", "c"], "{\"a\":1}"), (["a", "b"], "{\"c\":3}"), (["a", "c"], "{ \"b\" : 2 }")] {
+        let made = refused::without(body.as_bytes(), &names.map(member)).unwrap();
+        assert_eq!(made.replace(' ', ""), left.replace(' ', ""), "{made}");
+    }
+    let both = json!({"model": "m", "messages": [{"role": "assistant", "content": "x", "reasoning_content": "h", "reasoning_details": [{"format": "claude-router"}]}]}).to_string();
+    let (made, _) =
+        patch::body(Client::Completions, both.as_bytes(), &Changes::default(), &target(Api::Completions)).unwrap();
+    assert_eq!(made, "{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"content\":\"x\"}]}");
+}
+
+#[test]
+fn nothing_follows_an_error() {
+    let detail = json!({"reasoning_details": [{"type": "reasoning.text", "index": 0, "text": "x"}]});
+    let stream = format!("{}data: not JSON\n\n", sse(&[chunk(detail), end("stop")]));
+    let events = decode(Api::Completions, &[stream.as_bytes()]);
+    assert!(matches!(events.last(), Some(Event::Error { .. })), "{events:?}");
 }
 
 #[test]

@@ -140,7 +140,7 @@ impl<'a> Parts<'a> {
             Block::ToolUse { name, input, .. } => self.messages.extend([&**name, &**input]),
             Block::ToolResult { blocks, .. } => blocks.iter().for_each(|block| self.block(block)),
             Block::Other { kind, .. } if &**kind == "redacted_thinking" => {}
-            Block::Other { raw, .. } => self.messages.push(raw.get()),
+            Block::Other { raw, .. } => self.messages.push(raw),
         }
     }
 

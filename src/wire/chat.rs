@@ -125,8 +125,8 @@ pub enum Block<'a> {
     Other {
         /// Its `type`.
         kind: Str<'a>,
-        /// All of it.
-        raw: &'a RawValue,
+        /// All of it, as JSON.
+        raw: Str<'a>,
     },
 }
 
@@ -246,13 +246,13 @@ impl Tool<'_> {
 const TOOL_SEARCH: &str = "tool_search_tool";
 
 /// The tool that a block says was found.
-pub fn referenced(kind: &str, raw: &RawValue) -> Option<String> {
+pub fn referenced(kind: &str, raw: &str) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Reference<'a> {
         #[serde(borrow)]
         tool_name: Str<'a>,
     }
-    let read = (kind == "tool_reference").then(|| serde_json::from_str::<Reference<'_>>(raw.get()).ok())??;
+    let read = (kind == "tool_reference").then(|| serde_json::from_str::<Reference<'_>>(raw).ok())??;
     Some(read.tool_name.to_string())
 }
 

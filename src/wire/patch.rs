@@ -163,7 +163,9 @@ impl<'a> Patch<'a> {
             text.push_str(front);
             range.end + blanks + 1
         } else {
-            text.push_str(front.trim_end().trim_end_matches(','));
+            // The comma before it goes with it, also when the member before was left out too.
+            text.push_str(front);
+            text.truncate(text.trim_end().trim_end_matches(',').len());
             range.end
         }
     }

@@ -117,7 +117,7 @@ impl Weaver {
 
     /// More text, or more thinking. Nothing opens for an empty one.
     pub fn text(&mut self, kind: Plain, text: &str, events: &mut Vec<Event>) {
-        if text.is_empty() || self.done {
+        if text.is_empty() {
             return;
         }
         let continues = self
@@ -147,9 +147,6 @@ impl Weaver {
 
     /// A piece of a call.
     pub fn call(&mut self, piece: Piece<'_>, events: &mut Vec<Event>) {
-        if self.done {
-            return;
-        }
         let place = match self.parts.iter().rposition(|part| part.takes(&piece)) {
             Some(place) => place,
             None if self.gone.iter().any(|part| part.takes(&piece)) => return,
@@ -224,6 +221,9 @@ impl Weaver {
 
     /// Sends what may go: all of the first block that is known, and the next one when it is done.
     fn advance(&mut self, events: &mut Vec<Event>) {
+        if self.done {
+            return;
+        }
         while let Some(part) = self.parts.front() {
             if !part.opened {
                 let Some(opened) = self.opened(0) else { return };

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::turns::{Answered, Turn, object, plain, reminder, turns};
-use super::{Encoded, schema_of};
+use super::{Encoded, members, schema_of, written};
 use crate::wire::Api;
 use crate::wire::chat::{Block, Chat, Mark, Media, Thinking, ToolChoice};
 use crate::wire::event::{Decoder, Event, Opened, Stop, Usage, broken};
@@ -43,7 +43,7 @@ pub fn encode(chat: &Chat<'_>, wanted: &Wanted, target: &Target<'_>) -> Encoded 
     if chat.stream {
         body.insert("stream".to_owned(), true.into());
     }
-    Encoded { body: Value::Object(body).to_string(), names: Names::default() }
+    Encoded { body: written(body), names: Names::default() }
 }
 
 fn marked(mut block: Value, is_cached: bool) -> Value {
@@ -85,7 +85,7 @@ fn tools(chat: &Chat<'_>, wanted: &Wanted, marks: &[Mark], body: &mut Map<String
         .enumerate()
         .filter(|(_, tool)| tool.server.is_none())
         .map(|(index, tool)| {
-            let mut made = json!({"name": &*tool.name, "input_schema": schema_of(tool)});
+            let mut made = members([("name", (&*tool.name).into()), ("input_schema", schema_of(tool))]);
             if made["input_schema"]["type"] != "object" {
                 made["input_schema"]["type"] = "object".into();
             }
@@ -134,12 +134,13 @@ fn messages(chat: &Chat<'_>, marks: &[Mark]) -> Vec<Value> {
             Turn::Results(results) => add("user", results.iter().map(result).collect()),
         }
     }
-    made.into_iter().map(|(role, content)| json!({"role": role, "content": content})).collect()
+    made.into_iter().map(|(role, content)| members([("role", role.into()), ("content", content.into())])).collect()
 }
 
 fn result(answered: &Answered<'_, '_>) -> Value {
     let content: Vec<Value> = answered.blocks.iter().filter_map(block).collect();
-    let mut made = json!({"type": "tool_result", "tool_use_id": clean_id(answered.id), "content": content});
+    let (kind, id) = ("tool_result".into(), clean_id(answered.id).into());
+    let mut made = members([("type", kind), ("tool_use_id", id), ("content", content.into())]);
     if answered.is_error {
         made["is_error"] = true.into();
     }
@@ -174,7 +175,7 @@ fn block(block: &Block<'_>) -> Option<Value> {
         Block::Thinking { text, signature } => {
             json!({"type": "thinking", "thinking": &**text, "signature": &**signature})
         }
-        Block::Other { raw, .. } => text(raw.get()),
+        Block::Other { raw, .. } => text(raw),
     })
 }
 

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::turns::{Answered, Turn, object, plain, reminder, text_of, turns};
-use super::{Encoded, choice_of, count, openrouter, schema_of};
+use super::{Encoded, choice_of, count, members, openrouter, schema_of, written};
 use crate::wire::Api;
 use crate::wire::chat::{Block, Chat, Mark, Media, ToolChoice};
 use crate::wire::event::{Decoder, Event, Stop, Usage, broken};
@@ -29,7 +29,7 @@ pub fn encode(chat: &Chat<'_>, wanted: &Wanted, target: &Target<'_>) -> Encoded 
         body.insert("stream".to_owned(), true.into());
         body.insert("stream_options".to_owned(), json!({"include_usage": true}));
     }
-    Encoded { body: Value::Object(body).to_string(), names }
+    Encoded { body: written(body), names }
 }
 
 fn parameters(chat: &Chat<'_>, wanted: &Wanted, target: &Target<'_>, body: &mut Map<String, Value>) {
@@ -63,7 +63,7 @@ fn tools(chat: &Chat<'_>, wanted: &Wanted, target: &Target<'_>, body: &mut Map<S
         target.dialect.openrouter && place.is_some_and(|place| chat.cached.contains(&Mark::Tool(place)))
     };
     for tool in chat.offered() {
-        let mut function = json!({"name": names.shorten(&tool.name), "parameters": schema_of(tool)});
+        let mut function = members([("name", names.shorten(&tool.name).into()), ("parameters", schema_of(tool))]);
         if let Some(description) = &tool.description {
             function["description"] = (**description).into();
         }
@@ -96,7 +96,7 @@ fn messages(chat: &Chat<'_>, wanted: &Wanted, target: &Target<'_>, names: &mut N
     let system = wanted.system(chat);
     if target.dialect.openrouter && system.iter().any(|(_, is_cached)| *is_cached) {
         let parts: Vec<Value> = system.iter().map(|(text, is_cached)| text_part(text, *is_cached)).collect();
-        made.push(json!({"role": "system", "content": parts}));
+        made.push(members([("role", "system".into()), ("content", parts.into())]));
     } else if let Some(text) = wanted.system_text(chat) {
         made.push(json!({"role": "system", "content": text}));
     }
@@ -126,7 +126,12 @@ fn messages(chat: &Chat<'_>, wanted: &Wanted, target: &Target<'_>, names: &mut N
             }
             Turn::Results(results) => {
                 for result in &results {
-                    made.push(json!({"role": "tool", "tool_call_id": short_id(result.id), "content": result.text()}));
+                    let id = short_id(result.id).into();
+                    made.push(members([
+                        ("role", "tool".into()),
+                        ("tool_call_id", id),
+                        ("content", result.text().into()),
+                    ]));
                 }
                 said.extend(results.iter().flat_map(Answered::media).filter_map(|block| part(block, false)));
             }
@@ -144,7 +149,7 @@ fn assistant(blocks: &[Block<'_>], dialect: Dialect, names: &mut Names) -> Optio
             Block::ToolUse { id, name, input } => {
                 let read = serde_json::from_str::<Value>(input).is_ok_and(|value| value.is_object());
                 let arguments = if read { (**input).to_owned() } else { object(input).to_string() };
-                let function = json!({"name": names.shorten(name), "arguments": arguments});
+                let function = members([("name", names.shorten(name).into()), ("arguments", arguments.into())]);
                 calls.push(json!({"id": short_id(id), "type": "function", "function": function}));
             }
             Block::Thinking { text, .. } => thinking.push_str(text),
@@ -155,7 +160,8 @@ fn assistant(blocks: &[Block<'_>], dialect: Dialect, names: &mut Names) -> Optio
     if text.is_empty() && calls.is_empty() {
         return None;
     }
-    let mut message = json!({"role": "assistant", "content": if text.is_empty() { Value::Null } else { text.into() }});
+    let content = if text.is_empty() { Value::Null } else { text.into() };
+    let mut message = members([("role", "assistant".into()), ("content", content)]);
     if dialect.echoes_thinking && !calls.is_empty() {
         message["reasoning_content"] = thinking.into();
     }
@@ -169,14 +175,14 @@ fn assistant(blocks: &[Block<'_>], dialect: Dialect, names: &mut Names) -> Optio
 }
 
 fn user(parts: &mut Vec<Value>, made: &mut Vec<Value>) {
-    match parts.as_slice() {
+    let content = match parts.as_mut_slice() {
         [] => return,
-        [Value::Object(one)] if one.get("type") == Some(&Value::from("text")) && one.len() == 2 => {
-            made.push(json!({"role": "user", "content": one["text"].clone()}));
-        }
-        several => made.push(json!({"role": "user", "content": several})),
-    }
+        // One text alone is the content itself.
+        [Value::Object(one)] if one.len() == 2 && one.get("type") == Some(&Value::from("text")) => one["text"].take(),
+        _ => std::mem::take(parts).into(),
+    };
     parts.clear();
+    made.push(members([("role", "user".into()), ("content", content)]));
 }
 
 fn text_part(text: &str, is_cached: bool) -> Value {

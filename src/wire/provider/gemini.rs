@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::schema::project;
 use super::turns::{NO_OUTPUT, Turn, object, plain, reminder, text_of, turns};
-use super::{Encoded, choice_of, count, schema_of};
+use super::{Encoded, choice_of, count, members, schema_of, written};
 use crate::wire::Api;
 use crate::wire::chat::{Block, Chat, Media, Thinking, ToolChoice};
 use crate::wire::event::{Decoder, Event, Stop, Usage, broken};
@@ -42,7 +42,7 @@ pub fn encode(chat: &Chat<'_>, wanted: &Wanted, target: &Target<'_>) -> Encoded 
     if !generation.is_empty() {
         body.insert("generationConfig".to_owned(), generation.into());
     }
-    Encoded { body: Value::Object(body).to_string(), names }
+    Encoded { body: written(body), names }
 }
 
 fn generation(wanted: &Wanted, target: &Target<'_>) -> Map<String, Value> {
@@ -95,7 +95,7 @@ fn tools(chat: &Chat<'_>, body: &mut Map<String, Value>, names: &mut Names) {
         }
         return;
     }
-    body.insert("tools".to_owned(), json!([{"functionDeclarations": declared}]));
+    body.insert("tools".to_owned(), Value::from(vec![members([("functionDeclarations", declared.into())])]));
     let calling = match choice_of(chat) {
         ToolChoice::Unsaid | ToolChoice::Auto => return,
         ToolChoice::Any => json!({"mode": "ANY"}),
@@ -131,9 +131,10 @@ fn contents(chat: &Chat<'_>, names: &mut Names) -> Vec<Value> {
                 for result in &results {
                     let text = plain(result.blocks);
                     let text = if text.is_empty() { NO_OUTPUT.to_owned() } else { text };
-                    let response = if result.is_error { json!({"error": text}) } else { json!({"output": text}) };
+                    let response = members([(if result.is_error { "error" } else { "output" }, text.into())]);
                     let name = names.shorten(result.name);
-                    parts.push(json!({"functionResponse": {"id": result.id, "name": name, "response": response}}));
+                    let answered = members([("id", result.id.into()), ("name", name.into()), ("response", response)]);
+                    parts.push(members([("functionResponse", answered)]));
                 }
                 parts.extend(results.iter().flat_map(super::turns::Answered::media).filter_map(part));
                 add("user", parts);
@@ -144,7 +145,7 @@ fn contents(chat: &Chat<'_>, names: &mut Names) -> Vec<Value> {
         // What a model began is not continued; it is asked to go on.
         add("user", vec![json!({"text": "Continue."})]);
     }
-    made.into_iter().map(|(role, parts)| json!({"role": role, "parts": parts})).collect()
+    made.into_iter().map(|(role, parts)| members([("role", role.into()), ("parts", parts.into())])).collect()
 }
 
 /// A model's message. The signature that stands in its thinking belongs to the first call behind it; calls that another
@@ -184,7 +185,7 @@ fn part(block: &Block<'_>) -> Option<Value> {
         Block::Document { media: Media::Text(text), .. } if text.is_empty() => return None,
         Block::Document { media: Media::Text(text), .. } => json!({"text": &**text}),
         Block::ToolResult { blocks, .. } => json!({"text": plain(blocks)}),
-        other => json!({"text": text_of(other)?}),
+        other => members([("text", text_of(other)?.into())]),
     })
 }
 

@@ -4,9 +4,9 @@
 
 use serde_json::{Map, Value};
 
-use super::Encoded;
 use super::ollama::{common, text_and_images};
 use super::turns::{Turn, plain, turns};
+use super::{Encoded, written};
 use crate::wire::chat::Chat;
 use crate::wire::ids::Names;
 use crate::wire::wanted::{Target, Wanted};
@@ -47,5 +47,5 @@ pub fn encode(chat: &Chat<'_>, wanted: &Wanted, target: &Target<'_>) -> Encoded 
         body.insert("images".to_owned(), images.into());
     }
     common(chat, wanted, target, &mut body);
-    Encoded { body: Value::Object(body).to_string(), names: Names::default() }
+    Encoded { body: written(body), names: Names::default() }
 }

@@ -11,7 +11,7 @@ pub mod responses;
 pub mod schema;
 pub mod turns;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::wire::Api;
 use crate::wire::chat::{Chat, Tool, ToolChoice};
@@ -135,6 +135,16 @@ fn choice_of<'c>(chat: &'c Chat<'_>) -> &'c ToolChoice<'c> {
         ToolChoice::Tool(name) if !chat.offered().any(|tool| *tool.name == **name) => &ToolChoice::Unsaid,
         choice => choice,
     }
+}
+
+/// An object. Unlike `json!`, which copies what it is given, it takes it: bodies are large.
+fn members<const N: usize>(all: [(&str, Value); N]) -> Value {
+    Value::Object(all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+/// A body as text. Not by its `Display`, which passes each piece through a formatter.
+fn written(body: Map<String, Value>) -> String {
+    serde_json::to_string(&Value::Object(body)).unwrap_or_default()
 }
 
 /// A number as JSON, whole where it is.

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::turns::{Answered, Turn, object, plain, reminder, text_of, turns};
-use super::{Encoded, count, schema_of};
+use super::{Encoded, count, members, schema_of, written};
 use crate::wire::Api;
 use crate::wire::chat::{Block, Chat, Media, Thinking, ToolChoice};
 use crate::wire::event::{Decoder, Event, Stop, Usage, whole};
@@ -33,7 +33,7 @@ pub fn encode(chat: &Chat<'_>, wanted: &Wanted, target: &Target<'_>) -> Encoded 
         body.insert("tools".to_owned(), tools.into());
     }
     common(chat, wanted, target, &mut body);
-    Encoded { body: Value::Object(body).to_string(), names }
+    Encoded { body: written(body), names }
 }
 
 /// What both of its APIs take.
@@ -69,7 +69,8 @@ pub(super) fn common(chat: &Chat<'_>, wanted: &Wanted, target: &Target<'_>, body
 }
 
 fn tool_json(tool: &crate::wire::chat::Tool<'_>, names: &mut Names) -> Value {
-    let mut function = json!({"name": names.shorten(&tool.name), "parameters": schema_of(tool)});
+    let mut function = members([("name", names.shorten(&tool.name).into()), ("parameters", schema_of(tool))]);
+
     if let Some(description) = &tool.description {
         function["description"] = (**description).into();
     }
@@ -97,7 +98,7 @@ fn messages(chat: &Chat<'_>, wanted: &Wanted, target: &Target<'_>, names: &mut N
                 if text.is_empty() && calls.is_empty() {
                     continue;
                 }
-                let mut message = json!({"role": "assistant", "content": text});
+                let mut message = members([("role", "assistant".into()), ("content", text.into())]);
                 let thinking: String = blocks
                     .iter()
                     .filter_map(|block| if let Block::Thinking { text, .. } = block { Some(&**text) } else { None })
@@ -113,9 +114,13 @@ fn messages(chat: &Chat<'_>, wanted: &Wanted, target: &Target<'_>, names: &mut N
             Turn::Results(results) => {
                 for result in &results {
                     let name = names.shorten(result.name);
-                    made.push(
-                        json!({"role": "tool", "content": result.text(), "tool_name": name, "tool_call_id": result.id}),
-                    );
+                    let (role, text) = ("tool".into(), result.text().into());
+                    made.push(members([
+                        ("role", role),
+                        ("content", text),
+                        ("tool_name", name.into()),
+                        ("tool_call_id", result.id.into()),
+                    ]));
                 }
                 made.extend(said("user", results.iter().flat_map(Answered::media)));
             }
@@ -135,7 +140,7 @@ fn said<'c, 'a: 'c>(role: &str, blocks: impl Iterator<Item = &'c Block<'a>>) -> 
     if text.is_empty() && images.is_empty() {
         return None;
     }
-    let mut message = json!({"role": role, "content": text});
+    let mut message = members([("role", role.into()), ("content", text.into())]);
     if !images.is_empty() {
         message["images"] = images.into();
     }

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::turns::{Turn, object, plain, reminder, text_of, turns};
-use super::{Encoded, choice_of, count, schema_of};
+use super::{Encoded, choice_of, count, members, schema_of, written};
 use crate::wire::Api;
 use crate::wire::chat::{Block, Chat, Media, ToolChoice};
 use crate::wire::event::{Decoder, Event, Stop, Usage, broken};
@@ -43,7 +43,7 @@ pub fn encode(chat: &Chat<'_>, wanted: &Wanted, target: &Target<'_>) -> Encoded 
         ("stream", chat.stream.then(|| true.into())),
     ];
     body.extend(members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
-    Encoded { body: Value::Object(body).to_string(), names }
+    Encoded { body: written(body), names }
 }
 
 /// A summary of what is reasoned is the only part of it that can be read.
@@ -93,7 +93,9 @@ fn tools(chat: &Chat<'_>, wanted: &Wanted, body: &mut Map<String, Value>, names:
 }
 
 fn input(chat: &Chat<'_>, target: &Target<'_>, names: &mut Names) -> Vec<Value> {
-    let message = |role: &str, parts: Vec<Value>| json!({"type": "message", "role": role, "content": parts});
+    let message = |role: &str, parts: Vec<Value>| {
+        members([("type", "message".into()), ("role", role.into()), ("content", parts.into())])
+    };
     let mut items = Vec::new();
     for turn in turns(chat) {
         match turn {
@@ -126,9 +128,8 @@ fn input(chat: &Chat<'_>, target: &Target<'_>, names: &mut Names) -> Vec<Value> 
                         parts.extend(media);
                         Value::from(parts)
                     };
-                    items.push(
-                        json!({"type": "function_call_output", "call_id": short_id(result.id), "output": output}),
-                    );
+                    let (kind, id) = ("function_call_output".into(), short_id(result.id).into());
+                    items.push(members([("type", kind), ("call_id", id), ("output", output)]));
                 }
             }
         }

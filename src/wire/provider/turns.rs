@@ -124,7 +124,7 @@ pub fn text_of<'c>(block: &'c Block<'_>) -> Option<Cow<'c, str>> {
         Block::Text(text) if !text.is_empty() => Some(Cow::Borrowed(text)),
         Block::Other { kind, raw } if &**kind != "redacted_thinking" => Some(match referenced(kind, raw) {
             Some(tool) => Cow::Owned(format!("The tool `{tool}` can be called now.")),
-            None => Cow::Borrowed(raw.get()),
+            None => Cow::Borrowed(&**raw),
         }),
         Block::Text(_)
         | Block::Other { .. }

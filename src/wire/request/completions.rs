@@ -316,7 +316,7 @@ fn part(raw: &RawValue) -> Result<(Block<'_>, bool), serde_json::Error> {
             };
             Block::Document { media, title: file.filename }
         }
-        _ => Block::Other { kind: read.kind, raw },
+        _ => Block::Other { kind: read.kind, raw: raw.get().into() },
     };
     Ok((block, is_cached))
 }

@@ -1,13 +1,16 @@
 //! Anthropic Messages requests to chats.
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::wire::Client;
 use crate::wire::chat::{BadBody, Block, Chat, Mark, Media, Message, Role, Thinking, Tool, ToolChoice, read, words};
 use crate::wire::text::Str;
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct Body<'a> {
     #[serde(borrow)]
     model: Str<'a>,
@@ -22,7 +25,7 @@ struct Body<'a> {
     #[serde(borrow, default)]
     stop_sequences: Option<Vec<Str<'a>>>,
     #[serde(borrow, default)]
-    system: Option<&'a RawValue>,
+    system: Option<Content<'a>>,
     #[serde(borrow, default)]
     tools: Option<Vec<&'a RawValue>>,
     #[serde(borrow, default)]
@@ -35,15 +38,15 @@ struct Body<'a> {
     metadata: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct RawMessage<'a> {
     #[serde(borrow)]
     role: Str<'a>,
     #[serde(borrow, default)]
-    content: Option<&'a RawValue>,
+    content: Option<Content<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct RawChoice<'a> {
     #[serde(borrow, rename = "type")]
     kind: Str<'a>,
@@ -53,14 +56,14 @@ struct RawChoice<'a> {
     disable_parallel_tool_use: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct RawThinking<'a> {
     #[serde(borrow, rename = "type")]
     kind: Str<'a>,
     budget_tokens: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct OutputConfig<'a> {
     #[serde(borrow, default)]
     effort: Option<Str<'a>>,
@@ -68,13 +71,13 @@ struct OutputConfig<'a> {
     format: Option<OutputFormat<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct OutputFormat<'a> {
     #[serde(borrow, default)]
     schema: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct RawTool<'a> {
     #[serde(borrow, default)]
     name: Option<Str<'a>>,
@@ -90,37 +93,7 @@ struct RawTool<'a> {
     cache_control: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
-struct RawBlock<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Str<'a>,
-    #[serde(borrow, default)]
-    text: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    source: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    title: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    id: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    name: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    input: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    tool_use_id: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    content: Option<&'a RawValue>,
-    #[serde(default)]
-    is_error: Option<bool>,
-    #[serde(borrow, default)]
-    thinking: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    signature: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    cache_control: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct RawSource<'a> {
     #[serde(borrow, rename = "type")]
     kind: Str<'a>,
@@ -138,7 +111,7 @@ struct RawSource<'a> {
 
 /// Reads a request. Fields that are not known are left to whoever forwards the body.
 pub fn decode(body: &[u8]) -> Result<Chat<'_>, BadBody> {
-    let raw: Body<'_> = read(body)?;
+    let raw: Body<'_> = read(body).map_err(|problem| located(body).unwrap_or(problem))?;
     let mut cached = Vec::new();
     let mut tools = Vec::new();
     for (index, written) in raw.tools.unwrap_or_default().into_iter().enumerate() {
@@ -148,10 +121,9 @@ pub fn decode(body: &[u8]) -> Result<Chat<'_>, BadBody> {
     }
     let mut system = Vec::new();
     if let Some(written) = raw.system {
-        let (blocks, marks) = blocks(written, "system")?;
-        for (index, block) in blocks.into_iter().enumerate() {
+        for (block, is_cached) in written.0 {
             let Block::Text(text) = block else { continue };
-            cached.extend(marks.contains(&index).then_some(Mark::System(system.len())));
+            cached.extend(is_cached.then_some(Mark::System(system.len())));
             system.push(text);
         }
     }
@@ -167,10 +139,12 @@ pub fn decode(body: &[u8]) -> Result<Chat<'_>, BadBody> {
                 )));
             }
         };
-        let place = format!("messages.{index}.content");
-        let (blocks, marks) =
-            message.content.map_or_else(|| Ok(Content::default()), |content| blocks(content, &place))?;
-        cached.extend(marks.into_iter().map(|block| Mark::Block(index, block)));
+        let content = message.content.unwrap_or_default().0;
+        let mut blocks = Vec::with_capacity(content.len());
+        for (at, (block, is_cached)) in content.into_iter().enumerate() {
+            blocks.push(block);
+            cached.extend(is_cached.then_some(Mark::Block(index, at)));
+        }
         messages.push(Message { role, blocks });
     }
     let choice = raw.tool_choice;
@@ -209,16 +183,16 @@ pub(crate) fn texts_of(raw: &RawValue) -> Vec<(Str<'_>, Str<'_>)> {
     // Pairs, in a sequence: a map type would sort or copy them.
     struct Texts<'a>(Vec<(Str<'a>, Str<'a>)>);
     impl<'de: 'a, 'a> Deserialize<'de> for Texts<'a> {
-        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
             struct Pairs;
-            impl<'de> serde::de::Visitor<'de> for Pairs {
+            impl<'de> Visitor<'de> for Pairs {
                 type Value = Texts<'de>;
 
-                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                     f.write_str("an object")
                 }
 
-                fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                     let mut found = Vec::new();
                     while let Some((name, value)) = map.next_entry::<Str<'de>, &'de RawValue>()? {
                         if let Ok(text) = serde_json::from_str::<Str<'de>>(value.get()) {
@@ -262,61 +236,207 @@ fn tool_choice(raw: RawChoice<'_>) -> ToolChoice<'_> {
     }
 }
 
-/// Blocks, and those of them up to which a cache is wanted.
-type Content<'a> = (Vec<Block<'a>>, Vec<usize>);
+/// What is wrong with the content of a message, and where: only asked when something is.
+fn located(body: &[u8]) -> Option<BadBody> {
+    #[derive(serde::Deserialize)]
+    struct Loose<'a> {
+        #[serde(borrow)]
+        messages: Vec<LooseMessage<'a>>,
+        #[serde(borrow, default)]
+        system: Option<&'a RawValue>,
+    }
+    #[derive(serde::Deserialize)]
+    struct LooseMessage<'a> {
+        #[serde(borrow, default)]
+        content: Option<&'a RawValue>,
+    }
+    let loose: Loose<'_> = serde_json::from_slice(body).ok()?;
+    let contents =
+        loose.messages.iter().enumerate().map(|(at, message)| (format!("messages.{at}.content"), message.content));
+    let mut all = std::iter::once(("system".to_owned(), loose.system)).chain(contents);
+    all.find_map(|(place, content)| {
+        let error = serde_json::from_str::<Option<Content<'_>>>(content?.get()).err()?;
+        Some(BadBody(format!("{place}: {}", words(&error))))
+    })
+}
 
-/// A content: a string, or a list of blocks.
-fn blocks<'a>(content: &'a RawValue, place: &str) -> Result<Content<'a>, BadBody> {
-    let fail = |error: serde_json::Error| BadBody(format!("{place}: {}", words(&error)));
-    match content.get().as_bytes().first() {
-        Some(b'"') => Ok((vec![Block::Text(serde_json::from_str(content.get()).map_err(fail)?)], Vec::new())),
-        Some(b'[') => {
-            let raw: Vec<&RawValue> = serde_json::from_str(content.get()).map_err(fail)?;
-            let (mut blocks, mut marks) = (Vec::with_capacity(raw.len()), Vec::new());
-            for (index, raw) in raw.into_iter().enumerate() {
-                let (block, is_cached) = block(raw, place)?;
-                blocks.push(block);
-                marks.extend(is_cached.then_some(index));
+/// A content: a string, or a list of blocks; each with whether a cache is wanted up to it. It is read in one go, because
+/// it is most of a body.
+#[derive(Default)]
+struct Content<'a>(Vec<(Block<'a>, bool)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Blocks;
+        impl<'de> Visitor<'de> for Blocks {
+            type Value = Content<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or a list of blocks")
             }
-            Ok((blocks, marks))
+
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Content(vec![(Block::Text(text.into()), false)]))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Content(vec![(Block::Text(Str(text.to_owned().into())), false)]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut blocks = Vec::new();
+                while let Some(OneBlock(block, is_cached)) = list.next_element()? {
+                    blocks.push((block, is_cached));
+                }
+                Ok(Content(blocks))
+            }
         }
-        Some(b'n') => Ok(Content::default()),
-        _ => Err(BadBody(format!("{place}: expected a string or a list of blocks"))),
+        deserializer.deserialize_any(Blocks)
     }
 }
 
 /// A block, and whether a cache is wanted up to it.
-fn block<'a>(raw: &'a RawValue, place: &str) -> Result<(Block<'a>, bool), BadBody> {
-    let read: RawBlock<'a> =
-        serde_json::from_str(raw.get()).map_err(|error| BadBody(format!("{place}: {}", words(&error))))?;
-    let kind = read.kind;
-    let is_cached = read.cache_control.is_some();
-    let block = match &*kind {
-        "text" => Block::Text(read.text.unwrap_or_default()),
-        "image" => match read.source.and_then(media) {
-            Some(media) => Block::Image(media),
-            None => Block::Other { kind, raw },
-        },
-        "document" => match read.source.and_then(media) {
-            Some(media) => Block::Document { media, title: read.title },
-            None => Block::Other { kind, raw },
-        },
-        "tool_use" => Block::ToolUse {
-            id: read.id.unwrap_or_default(),
-            name: read.name.unwrap_or_default(),
-            input: read.input.map_or("{}", RawValue::get).into(),
-        },
-        "tool_result" => Block::ToolResult {
-            id: read.tool_use_id.unwrap_or_default(),
-            blocks: read.content.map_or_else(|| Ok(Content::default()), |content| blocks(content, place))?.0,
-            is_error: read.is_error.unwrap_or(false),
-        },
-        "thinking" => {
-            Block::Thinking { text: read.thinking.unwrap_or_default(), signature: read.signature.unwrap_or_default() }
+struct OneBlock<'a>(Block<'a>, bool);
+
+/// The kinds of blocks whose members are known.
+const KINDS: &[&str] = &["text", "image", "document", "tool_use", "tool_result", "thinking"];
+
+/// The members of the blocks that are known.
+#[derive(Default)]
+struct Members<'a> {
+    text: Option<Str<'a>>,
+    source: Option<&'a RawValue>,
+    title: Option<Str<'a>>,
+    id: Option<Str<'a>>,
+    name: Option<Str<'a>>,
+    input: Option<&'a RawValue>,
+    tool_use_id: Option<Str<'a>>,
+    content: Option<Content<'a>>,
+    is_error: Option<bool>,
+    thinking: Option<Str<'a>>,
+    signature: Option<Str<'a>>,
+    is_cached: bool,
+}
+
+impl<'a> Members<'a> {
+    /// Takes in a member, by what reads its value.
+    fn read<R: Reader<'a>>(&mut self, name: &str, value: R) -> Result<(), R::Error> {
+        match name {
+            "text" => self.text = value.read()?,
+            "source" => self.source = value.read()?,
+            "title" => self.title = value.read()?,
+            "id" => self.id = value.read()?,
+            "name" => self.name = value.read()?,
+            "input" => self.input = value.read()?,
+            "tool_use_id" => self.tool_use_id = value.read()?,
+            "content" => self.content = value.read()?,
+            "is_error" => self.is_error = value.read()?,
+            "thinking" => self.thinking = value.read()?,
+            "signature" => self.signature = value.read()?,
+            "cache_control" => self.is_cached = value.read::<Option<IgnoredAny>>()?.is_some(),
+            _ => drop(value.read::<IgnoredAny>()?),
         }
-        _ => Block::Other { kind, raw },
-    };
-    Ok((block, is_cached))
+        Ok(())
+    }
+
+    fn block(self, kind: Str<'a>) -> Block<'a> {
+        match &*kind {
+            "text" => Block::Text(self.text.unwrap_or_default()),
+            "tool_use" => Block::ToolUse {
+                id: self.id.unwrap_or_default(),
+                name: self.name.unwrap_or_default(),
+                input: self.input.map_or("{}", RawValue::get).into(),
+            },
+            "tool_result" => Block::ToolResult {
+                id: self.tool_use_id.unwrap_or_default(),
+                blocks: self.content.unwrap_or_default().0.into_iter().map(|(block, _)| block).collect(),
+                is_error: self.is_error.unwrap_or(false),
+            },
+            "thinking" => Block::Thinking {
+                text: self.thinking.unwrap_or_default(),
+                signature: self.signature.unwrap_or_default(),
+            },
+            _ => match (self.source.and_then(media), &*kind) {
+                (Some(media), "image") => Block::Image(media),
+                (Some(media), _) => Block::Document { media, title: self.title },
+                // Where its bytes are is said in a way that nobody knows.
+                (None, _) => {
+                    let source = self.source.map_or("null", RawValue::get);
+                    let raw = format!("{{\"type\":\"{}\",\"source\":{source}}}", &*kind);
+                    Block::Other { kind, raw: Str(raw.into()) }
+                }
+            },
+        }
+    }
+}
+
+/// Where the value of a member is read of: what is being parsed, or what was set aside.
+trait Reader<'a> {
+    type Error;
+    fn read<T: Deserialize<'a>>(self) -> Result<T, Self::Error>;
+}
+
+struct Next<'m, A>(&'m mut A);
+
+impl<'de, A: MapAccess<'de>> Reader<'de> for Next<'_, A> {
+    type Error = A::Error;
+
+    fn read<T: Deserialize<'de>>(self) -> Result<T, A::Error> {
+        self.0.next_value()
+    }
+}
+
+impl<'a> Reader<'a> for &'a RawValue {
+    type Error = serde_json::Error;
+
+    fn read<T: Deserialize<'a>>(self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.get())
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for OneBlock<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Map;
+        impl<'de> Visitor<'de> for Map {
+            type Value = OneBlock<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a block")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let (mut members, mut kind): (Members<'de>, Option<Str<'de>>) = (Members::default(), None);
+                // What stands before the type, and all of a block that is not known.
+                let mut aside: Vec<(Str<'de>, &'de RawValue)> = Vec::new();
+                while let Some(name) = map.next_key::<Str<'de>>()? {
+                    let is_known = kind.as_ref().is_some_and(|kind| KINDS.contains(&&**kind));
+                    if is_known && &*name != "type" {
+                        members.read(&name, Next(&mut map))?;
+                        continue;
+                    }
+                    let value: &RawValue = map.next_value()?;
+                    if &*name == "type" {
+                        kind = Some(serde_json::from_str(value.get()).map_err(A::Error::custom)?);
+                    }
+                    aside.push((name, value));
+                }
+                let kind = kind.ok_or_else(|| A::Error::missing_field("type"))?;
+                if !KINDS.contains(&&*kind) {
+                    let is_cached = aside.iter().any(|(name, _)| &**name == "cache_control");
+                    let inside: Vec<String> =
+                        aside.iter().map(|(name, value)| format!("{}:{}", Value::from(&**name), value.get())).collect();
+                    let raw = Str(format!("{{{}}}", inside.join(",")).into());
+                    return Ok(OneBlock(Block::Other { kind, raw }, is_cached));
+                }
+                for (name, value) in aside {
+                    members.read(&name, value).map_err(A::Error::custom)?;
+                }
+                let is_cached = members.is_cached;
+                Ok(OneBlock(members.block(kind), is_cached))
+            }
+        }
+        deserializer.deserialize_map(Map)
+    }
 }
 
 fn media(raw: &RawValue) -> Option<Media<'_>> {
@@ -327,10 +447,10 @@ fn media(raw: &RawValue) -> Option<Media<'_>> {
         "file" => read.file_id.map(Media::File),
         "text" => read.data.map(Media::Text),
         "content" => {
-            let (parts, _) = blocks(read.content?, "source").ok()?;
+            let Content(parts) = serde_json::from_str(read.content?.get()).ok()?;
             let texts: Vec<&str> = parts
                 .iter()
-                .filter_map(|block| if let Block::Text(text) = block { Some(&**text) } else { None })
+                .filter_map(|(block, _)| if let Block::Text(text) = block { Some(&**text) } else { None })
                 .collect();
             Some(Media::Text(Str(texts.join("\n").into())))
         }

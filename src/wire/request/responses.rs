@@ -240,7 +240,7 @@ impl<'a> Conversation<'a> {
             kind => {
                 let role = if kind.ends_with("_output") { Role::User } else { Role::Assistant };
                 let kind = item.kind.unwrap_or_default();
-                self.add(role, vec![Block::Other { kind, raw }]);
+                self.add(role, vec![Block::Other { kind, raw: raw.get().into() }]);
             }
         }
         Ok(())
@@ -307,7 +307,7 @@ fn part(raw: &RawValue) -> Result<Block<'_>, serde_json::Error> {
         "input_image" => match (read.image_url, read.file_id) {
             (Some(url), _) => Block::Image(media_of_url(url)),
             (None, Some(id)) => Block::Image(Media::File(id)),
-            (None, None) => Block::Other { kind: read.kind, raw },
+            (None, None) => Block::Other { kind: read.kind, raw: raw.get().into() },
         },
         "input_file" => {
             let media = match (read.file_data, read.file_url, read.file_id) {
@@ -317,6 +317,6 @@ fn part(raw: &RawValue) -> Result<Block<'_>, serde_json::Error> {
             };
             Block::Document { media, title: read.filename }
         }
-        _ => Block::Other { kind: read.kind, raw },
+        _ => Block::Other { kind: read.kind, raw: raw.get().into() },
     })
 }
