@@ -250,10 +250,10 @@ fn responses(patch: &mut Patch<'_>, changes: &Changes) {
         patch.set("max_output_tokens", tokens.to_string());
     }
     if let Some(effort) = &changes.effort {
-        let mut reasoning: Value =
+        let mut reasoning: serde_json::Map<String, Value> =
             patch.get("reasoning").and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
-        reasoning["effort"] = effort.as_str().into();
-        patch.set("reasoning", reasoning.to_string());
+        reasoning.insert("effort".to_owned(), effort.as_str().into());
+        patch.set("reasoning", Value::Object(reasoning).to_string());
     }
     if !changes.system_before.is_empty() || !changes.system_after.is_empty() {
         let own =

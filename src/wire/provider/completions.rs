@@ -265,13 +265,16 @@ pub fn decode_whole(body: &[u8], names: &Names) -> Vec<Event> {
         return vec![broken("the upstream's answer is not JSON")];
     };
     if value["error"].is_null() {
-        let Some(choice) = value["choices"].as_array_mut().and_then(|choices| choices.first_mut()) else {
+        let choices = value.get_mut("choices").and_then(Value::as_array_mut);
+        let Some(choice) = choices.and_then(|choices| choices.first_mut()).and_then(Value::as_object_mut) else {
             return vec![broken("the upstream's answer has no choices")];
         };
-        choice["delta"] = choice["message"].take();
-        for (index, call) in choice["delta"]["tool_calls"].as_array_mut().into_iter().flatten().enumerate() {
-            call["index"] = index.into();
+        let mut message = choice.remove("message").unwrap_or_default();
+        let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut);
+        for (index, call) in calls.into_iter().flatten().filter_map(Value::as_object_mut).enumerate() {
+            call.insert("index".to_owned(), index.into());
         }
+        choice.insert("delta".to_owned(), message);
     }
     let mut events = Vec::new();
     let mut decoder = StreamDecoder::new(names.clone());

@@ -125,8 +125,8 @@ fn schema_of(tool: &Tool<'_>) -> Value {
     if tool.takes_text {
         return json!({"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]});
     }
-    let read = tool.schema.and_then(|raw| serde_json::from_str(raw.get()).ok());
-    read.unwrap_or_else(|| json!({"type": "object", "properties": {}}))
+    let read = tool.schema.and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
+    read.filter(Value::is_object).unwrap_or_else(|| json!({"type": "object", "properties": {}}))
 }
 
 /// The choice of a tool, where it can be demanded: a tool that is not offered cannot.

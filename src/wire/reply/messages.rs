@@ -86,11 +86,11 @@ fn signed(signature: &str, thinking: &str) -> String {
 
 /// A block of Anthropic's own, with the input that came behind it.
 fn other(raw: &str, input: &str) -> Value {
-    let mut block: Value = serde_json::from_str(raw).unwrap_or_default();
+    let mut block: serde_json::Map<String, Value> = serde_json::from_str(raw).unwrap_or_default();
     if !input.is_empty() {
-        block["input"] = object(input);
+        block.insert("input".to_owned(), object(input));
     }
-    block
+    block.into()
 }
 
 /// How far the stream to a client is.
