@@ -9,7 +9,7 @@ suite=$here/../../tests/conformance/run.py
 results=$(mktemp)
 rm "$results"
 
-alone() { unshare --map-root-user --net sh -c 'ip link set lo up && exec "$@"' sh "$@"; }
+alone() { unshare --map-root-user --net sh -c 'ip link set lo up && ip address add 20.0.0.1/32 dev lo && exec "$@"' sh "$@"; }
 gateway() {
     local title=$1 name=$2
     shift 2
@@ -19,8 +19,9 @@ gateway() {
 alone python3 "$suite" --router "$router" --json "$results"
 gateway LiteLLM litellm --claude claude-sonnet-4-6
 gateway claude-code-router ccr --model chat,own
-if [ -x "$folder/anyllm/bin/anyllm_proxy" ]; then
-    gateway anyllm_proxy anyllm
+if [ -x "$folder/anyllm/bin/anyllm-proxy" ]; then
+    # It calls no provider on this machine: in its namespace another address is this machine too.
+    gateway anyllm_proxy anyllm --address 20.0.0.1
 fi
 echo
 python3 "$suite" --json "$results" --table

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Serves one of the gateways that install.sh installed, before a provider on this machine.
-# Usage: serve.sh FOLDER NAME UPSTREAM_PORT PORT
+# Usage: serve.sh FOLDER NAME UPSTREAM_HOST:PORT PORT
 set -euo pipefail
 folder=$1 name=$2 upstream=$3 port=$4
 own=$(mktemp -d)
@@ -11,9 +11,9 @@ litellm)
     cat > "$own/config.yaml" <<YAML
 model_list:
   - model_name: own
-    litellm_params: {model: openai/own, api_base: "http://127.0.0.1:$upstream/v1", api_key: provider-secret}
+    litellm_params: {model: openai/own, api_base: "http://$upstream/v1", api_key: provider-secret}
   - model_name: claude-sonnet-4-6
-    litellm_params: {model: anthropic/claude-sonnet-4-6, api_base: "http://127.0.0.1:$upstream", api_key: provider-secret}
+    litellm_params: {model: anthropic/claude-sonnet-4-6, api_base: "http://$upstream", api_key: provider-secret}
 litellm_settings: {telemetry: false, drop_params: true, num_retries: 0, use_chat_completions_url_for_anthropic_messages: true}
 router_settings: {disable_cooldowns: true, num_retries: 0}
 YAML
@@ -23,7 +23,7 @@ ccr)
     mkdir -p "$own/.claude-code-router"
     cat > "$own/.claude-code-router/config.json" <<JSON
 {"LOG": false, "HOST": "127.0.0.1", "PORT": $port, "NON_INTERACTIVE_MODE": true,
- "Providers": [{"name": "chat", "api_base_url": "http://127.0.0.1:$upstream/v1/chat/completions", "api_key": "provider-secret", "models": ["own"]}],
+ "Providers": [{"name": "chat", "api_base_url": "http://$upstream/v1/chat/completions", "api_key": "provider-secret", "models": ["own"]}],
  "Router": {"default": "chat,own"}}
 JSON
     exec "$folder/ccr/node_modules/.bin/ccr" start
@@ -32,8 +32,12 @@ portkey)
     exec node "$folder/portkey/node_modules/@portkey-ai/gateway/build/start-server.js" "--port=$port" --headless
     ;;
 anyllm)
-    export OPENAI_API_KEY=provider-secret OPENAI_BASE_URL="http://127.0.0.1:$upstream" LISTEN_PORT=$port PORT=$port
-    export BIG_MODEL=own SMALL_MODEL=own PROXY_OPEN_RELAY=true RUST_LOG=off
-    exec "$folder/anyllm/bin/anyllm_proxy"
+    cat > "$own/config.yaml" <<YAML
+model_list:
+  - model_name: own
+    litellm_params: {model: openai/own, api_base: "http://$upstream", api_key: provider-secret}
+YAML
+    export PROXY_CONFIG="$own/config.yaml" LISTEN_PORT=$port PROXY_OPEN_RELAY=true RUST_LOG=off
+    exec "$folder/anyllm/bin/anyllm-proxy"
     ;;
 esac

@@ -62,7 +62,12 @@ enum Observer {
     },
 }
 
+/// How much of the end of a stream says whether an event is whole, in bytes.
+const TAIL: usize = 4;
+
 struct Passing {
+    /// The last bytes that were given on.
+    tail: Vec<u8>,
     first: Option<Bytes>,
     rest: reqwest::Response,
     observer: Observer,
@@ -83,6 +88,7 @@ pub(super) fn pass(begun: Begun, recorder: Recorder, reply: &Reply, deadline: st
         Observer::Whole { seen: BytesMut::new(), api: reply.client.api(), length: length_of(&begun.headers) }
     };
     let passing = Passing {
+        tail: Vec::new(),
         first: Some(begun.first),
         rest: begun.rest,
         observer,
@@ -113,9 +119,15 @@ impl Passing {
         }
         let next = match self.first.take() {
             Some(first) if !first.is_empty() => Ok(Some(first)),
-            Some(_) | None => match tokio::time::timeout_at(self.deadline, self.rest.chunk()).await {
-                Ok(next) => next.map_err(|error| reason(&error)),
-                Err(_) => Err("it took too long".to_owned()),
+            Some(_) | None => loop {
+                let wait = tokio::time::timeout(PING, tokio::time::timeout_at(self.deadline, self.rest.chunk())).await;
+                match wait {
+                    Ok(Ok(next)) => break next.map_err(|error| reason(&error)),
+                    Ok(Err(_)) => break Err("it took too long".to_owned()),
+                    // Only between events: within one it would break what is forwarded.
+                    Err(_) if self.is_between_events() => return Some(self.ping()),
+                    Err(_) => {}
+                }
             },
         };
         match next {
@@ -134,7 +146,20 @@ impl Passing {
         }
     }
 
+    fn is_between_events(&self) -> bool {
+        matches!(self.observer, Observer::Stream(_)) && (self.tail.ends_with(b"\n\n") || self.tail.ends_with(b"\n\r\n"))
+    }
+
+    fn ping(&self) -> Bytes {
+        let mut out = String::new();
+        Writer::new(self.client, Head::default()).write(&[Event::Ping], &mut out);
+        Bytes::from(out)
+    }
+
     fn observe(&mut self, bytes: &Bytes) {
+        let end = bytes.get(bytes.len().saturating_sub(TAIL)..).unwrap_or_default();
+        self.tail.extend_from_slice(end);
+        self.tail.drain(..self.tail.len().saturating_sub(TAIL));
         match &mut self.observer {
             Observer::Stream(decoder) => {
                 let mut events = Vec::new();

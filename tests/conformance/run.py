@@ -166,11 +166,12 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--router", help="the binary of this project's router")
     parser.add_argument("--gateway", help="the name of another one")
-    parser.add_argument("--serve", help="a command that serves it; {upstream} is the port of the provider, {port} where to serve")
+    parser.add_argument("--serve", help="a command that serves it; {upstream} is where the provider is, {port} where to serve")
     parser.add_argument("--model", default="own")
     parser.add_argument("--claude", help="a model that goes to the provider as Anthropic; without one those cases are left out")
     parser.add_argument("--key", default="client-secret-key")
     parser.add_argument("--header", action="append", default=[], help="NAME: VALUE, sent with every request; {upstream} is filled in")
+    parser.add_argument("--address", default="127.0.0.1", help="where the provider listens, for gateways that call no such address")
     parser.add_argument("--patience", type=float, default=120)
     parser.add_argument("--json", help="where the results are added to those of other gateways")
     parser.add_argument("--table", action="store_true", help="only print the table of --json")
@@ -178,14 +179,14 @@ def main():
     if arguments.table:
         print(table(json.loads(pathlib.Path(arguments.json).read_text())))
         return 0
-    upstream = Upstream(CHAT + ANTHROPIC)
-    more = dict(header.replace("{upstream}", str(upstream.port)).split(": ", 1) for header in arguments.header)
+    upstream = Upstream(CHAT + ANTHROPIC, arguments.address)
+    more = dict(header.replace("{upstream}", f"{arguments.address}:{upstream.port}").split(": ", 1) for header in arguments.header)
     name = arguments.gateway or "claude-router"
     if arguments.router:
         process, url, model, claude = router(arguments.router, upstream.port)
     else:
         port = 18_400 + os.getpid() % 1_000
-        command = arguments.serve.replace("{upstream}", str(upstream.port)).replace("{port}", str(port))
+        command = arguments.serve.replace("{upstream}", f"{arguments.address}:{upstream.port}").replace("{port}", str(port))
         process = subprocess.Popen(command, shell=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         url, model, claude = f"http://127.0.0.1:{port}", arguments.model, arguments.claude
     try:

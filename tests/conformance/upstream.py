@@ -27,7 +27,7 @@ class Asked:
 
 
 class Upstream:
-    def __init__(self, cases):
+    def __init__(self, cases, address="127.0.0.1"):
         self.asked = {}
         self.cases = {case.name: case for case in cases}
         upstream = self
@@ -78,7 +78,7 @@ class Upstream:
                     return
                 self.wfile.write(b"0\r\n\r\n")
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = ThreadingHTTPServer((address, 0), Handler)
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
