@@ -142,6 +142,7 @@ fn the_reference_is_that_of_the_tables() {
         assert_eq!(page(&format!("docs/reference/{name}")), text, "run `router reference docs/reference`");
     }
     assert_eq!(page("docs/reference/explain.schema.json"), format!("{:#}\n", schema::explain()));
+    assert_eq!(page("docs/reference/models.schema.json"), claude_router::config::catalogue::SCHEMA);
 }
 
 #[test]

@@ -468,3 +468,49 @@ fn trap_30_counting_takes_the_system_prompt_and_the_tools_too() {
     );
     assert!(system > plain + 500 && tools > plain + 500, "{plain} {system} {tools}");
 }
+
+#[test]
+fn the_catalogue_and_the_configuration_hold_what_the_schema_says() {
+    let text = |name: &str| {
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config").join(name)).unwrap()
+    };
+    let schema: Value = serde_json::from_str(&text("models.schema.json")).unwrap();
+    let known = schema["$defs"]["model"]["properties"].as_object().unwrap();
+    let models: Value = serde_json::from_str(&text("models.json")).unwrap();
+    for model in models["models"].as_array().unwrap() {
+        for (name, value) in model.as_object().unwrap() {
+            let member = &known[name];
+            let allowed = member["items"]["enum"].as_array().or(member["enum"].as_array());
+            let values: Vec<&Value> = value.as_array().map_or_else(|| vec![value], |values| values.iter().collect());
+            assert!(
+                allowed.is_none_or(|allowed| values.iter().all(|value| allowed.contains(value))),
+                "{name} of {model}"
+            );
+        }
+    }
+    let parameters: Vec<&str> = claude_router::wire::wanted::PARAMETERS.iter().map(|(name, _)| *name).collect();
+    assert_eq!(known["refuses"]["items"]["enum"], json!(parameters));
+    // And the configuration takes each of them.
+    let mut model: Value = known
+        .iter()
+        .filter(|(name, _)| !matches!(name.as_str(), "provider" | "name"))
+        .map(|(name, member)| (name.clone(), member["examples"][0].clone()))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    model["endpoint"] = json!("/v1/chat/completions");
+    let upstream = Upstream::always(Reply::json(200, serde_json::from_str(&case("completions/text.json")).unwrap()));
+    let configuration =
+        json!({"providers": {"mine": {"baseUrl": format!("{}/v1", upstream.url()), "models": {"own": model}}}});
+    let router = Router::start(&configuration.to_string(), TO_OWN);
+    let mut body = ask(false);
+    assert_eq!(router.messages(&body).status, 200);
+    assert_eq!(upstream.the_request().json()["temperature"], Value::Null, "it refuses what it would get by default");
+    let configuration = json!({"providers": {"mine": {"baseUrl": format!("{}/v1", upstream.url()), "models": {"own": {"contextWindow": 9000, "temperature": 0.7}}}}});
+    let router = Router::start(&configuration.to_string(), TO_OWN);
+    router.messages(&body);
+    body["temperature"] = json!(0.2);
+    router.messages(&body);
+    router.post("/v1/chat/completions", "{\"model\":\"own\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}");
+    let sent: Vec<Value> = upstream.asked()[1..].iter().map(|asked| asked.json()["temperature"].clone()).collect();
+    assert_eq!(sent, [json!(0.7), json!(0.2), json!(0.7)]);
+}

@@ -16,6 +16,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, out: &Out) -> Ended {
     let mut pages = reference::pages(&Arc::new(crate::config::catalogue::alone()));
     pages.push(("explain.schema.json", format!("{:#}\n", schema::explain())));
+    pages.push(("models.schema.json", crate::config::catalogue::SCHEMA.to_owned()));
     for (name, text) in pages {
         match &arguments.folder {
             Some(folder) => std::fs::write(folder.join(name), text)?,

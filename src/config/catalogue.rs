@@ -8,6 +8,8 @@ use crate::lang::catalogue::{Calling, Card, Catalogue, Prices, Tokenizer, Vocabu
 use crate::wire::wanted::PARAMETERS;
 
 const DATA: &str = include_str!("models.json");
+/// What the data file, and a model of a configuration, may hold.
+pub const SCHEMA: &str = include_str!("models.schema.json");
 /// The window of a model about which nothing else is known, in tokens.
 const WINDOW: u64 = 128_000;
 /// The longest answer of such a model, in tokens.
@@ -117,6 +119,7 @@ fn calling(entry: &ModelEntry, base: &Calling, place: &dyn Fn(&str) -> String) -
         endpoint: entry.endpoint.clone().or_else(|| base.endpoint.clone()),
         refuses: entry.refuses.clone().unwrap_or_else(|| base.refuses.clone()),
         efforts: entry.efforts.clone().unwrap_or_else(|| base.efforts.clone()),
+        temperature: entry.temperature.or(base.temperature),
     })
 }
 

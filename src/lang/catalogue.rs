@@ -85,7 +85,7 @@ pub struct Card {
 }
 
 /// What a request to a model may hold, in the words of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Calling {
     /// The path that it is called at, where it is another one than usual.
     pub endpoint: Option<String>,
@@ -93,6 +93,8 @@ pub struct Calling {
     pub refuses: Vec<String>,
     /// The efforts that it takes, from the least to the most; empty where nobody knows.
     pub efforts: Vec<String>,
+    /// Sent where neither the client nor a rule says one.
+    pub temperature: Option<f64>,
 }
 
 impl Card {

@@ -175,6 +175,7 @@ fn url(call: &Call, provider: &Provider, api: Api, same: bool, model: &str, stre
 fn changes(card: &Card, effective: &Effective, max_tokens: Option<u64>, asked: &str) -> Changes {
     let mut changes =
         Changes { model: (asked != card.name).then(|| card.name.clone()), max_tokens, ..Changes::default() };
+    changes.temperature_default = card.calling.temperature;
     #[expect(clippy::cast_precision_loss, reason = "settings are small")]
     let decimal = |value: i64| value as f64 / NUMBER as f64;
     for held in &effective.settings {

@@ -20,6 +20,8 @@ pub struct Changes {
     pub max_tokens: Option<u64>,
     /// As set.
     pub temperature: Option<f64>,
+    /// Where the request says none.
+    pub temperature_default: Option<f64>,
     /// As set.
     pub top_p: Option<f64>,
     /// As set.
@@ -301,7 +303,8 @@ fn common(patch: &mut Patch<'_>, changes: &Changes, stop: &str) {
     if let Some(model) = &changes.model {
         patch.set("model", json_text(model));
     }
-    let numbers = [("temperature", changes.temperature), ("top_p", changes.top_p)];
+    let default = changes.temperature_default.filter(|_| patch.get("temperature").is_none());
+    let numbers = [("temperature", changes.temperature.or(default)), ("top_p", changes.top_p)];
     for (name, value) in numbers {
         if let Some(value) = value {
             patch.set(name, Value::from(value).to_string());

@@ -133,7 +133,7 @@ impl Wanted {
         let mut wanted = Self {
             model: changes.model.clone().unwrap_or_else(|| chat.model.to_string()),
             max_tokens: changes.max_tokens.or(chat.max_tokens),
-            temperature: changes.temperature.or(chat.temperature),
+            temperature: changes.temperature.or(chat.temperature).or(changes.temperature_default),
             top_p: changes.top_p.or(chat.top_p),
             top_k: changes.top_k.or(chat.top_k),
             stop: stop.unwrap_or_else(|| chat.stop.iter().map(|text| text.to_string()).collect()),
