@@ -58,6 +58,7 @@ fn trap_63_an_anthropic_request_reaches_anthropic_byte_for_byte() {
     let body = "{\"model\" : \"claude-sonnet-4-5\",\"max_tokens\":64,\"stream\":true,\n \"unknown\":{\"x\":1.0,\"n\":9007199254740993}, \"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"h\\u00e9\",\"cache_control\":{\"type\":\"ephemeral\"}}]}]}";
     let headers = [
         ("x-api-key", "client-secret"),
+        ("api-key", "client-secret"),
         ("authorization", "Bearer client-secret"),
         ("anthropic-beta", "a-1,b-2"),
         ("anthropic-version", "2026-10-21"),

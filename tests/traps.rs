@@ -762,6 +762,22 @@ fn trap_59_a_model_is_sent_what_it_takes() {
 }
 
 #[test]
+fn a_model_is_not_asked_for_what_its_api_refuses() {
+    let body = |thinking: Value| {
+        with(ask(json!([{"role": "user", "content": "x"}])), json!({"thinking": thinking, "max_tokens": 1}))
+    };
+    let plain = Target { thinking: false, ..target(Api::Gemini) };
+    let (sent_body, lost) = sent(Client::Messages, &body(json!({"type": "adaptive"})).to_string(), &plain);
+    assert_eq!(
+        (&sent_body["generationConfig"]["thinkingConfig"], lost),
+        (&Value::Null, vec!["thinking is not sent".to_owned()])
+    );
+    let (sent_body, lost) = sent(Client::Messages, &body(json!({"type": "disabled"})).to_string(), &plain);
+    assert_eq!((&sent_body["generationConfig"]["thinkingConfig"], lost.len()), (&Value::Null, 0));
+    assert_eq!(to(Api::Responses, &body(json!({"type": "disabled"})))["max_output_tokens"], 16, "it takes no less");
+}
+
+#[test]
 fn trap_60_a_hundred_tools_lose_no_message() {
     let tools: Vec<Value> =
         (0..155).map(|n| json!({"name": format!("tool_{n}"), "input_schema": {"type": "object"}})).collect();

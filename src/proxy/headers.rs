@@ -5,6 +5,7 @@ use axum::http::{HeaderMap, HeaderName};
 /// Headers of one connection, or that the router writes itself, or that hold the client's credentials.
 const NOT_SENT: &[&str] = &[
     "accept-encoding",
+    "api-key",
     "authorization",
     "connection",
     "content-encoding",
@@ -64,7 +65,7 @@ pub(super) fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 
 /// The headers as the features read them: folded names, values that are text, credentials left out.
 pub(super) fn for_rules(headers: &HeaderMap) -> Vec<(String, String)> {
-    let secret = ["authorization", "x-api-key", "x-goog-api-key", "cookie", "proxy-authorization"];
+    let secret = ["api-key", "authorization", "x-api-key", "x-goog-api-key", "cookie", "proxy-authorization"];
     let open = headers.iter().filter(|(name, _)| !secret.contains(&name.as_str()));
     open.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned()))).collect()
 }

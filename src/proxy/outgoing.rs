@@ -103,9 +103,9 @@ pub(super) fn make(call: &Call, provider: &Provider, card: &Card, making: &Makin
     let changes = changes(card, making.effective, making.max_tokens, making.asked);
     let target = target(provider, card, api, Some(window(card, making.input_at_most)));
     let same = call.client.api() == api;
-    let (body, names, lost) = if same {
+    let (body, names, lost, stream) = if same {
         let (body, lost) = forwarded(call, &changes, &target)?;
-        (body, Names::default(), lost)
+        (body, Names::default(), lost, false)
     } else {
         if let Some(member) = leans_on_provider(call) {
             let message = format!(
@@ -120,10 +120,10 @@ pub(super) fn make(call: &Call, provider: &Provider, card: &Card, making: &Makin
         let mut lost = std::mem::take(&mut wanted.lost);
         lost.extend(loss::of(&chat, &target));
         let encoded = (api.row().encode)(&chat, &wanted, &target);
-        (encoded.body.into(), encoded.names.seeded(call.id.trim_start_matches("req_")), lost)
+        let names = encoded.names.seeded(call.id.trim_start_matches("req_"));
+        (encoded.body.into(), names, lost, chat.stream)
     };
     let headers = headers_of(call, provider, making.effective, api, same);
-    let stream = !same && is_stream(call);
     let url = url(call, provider, api, same, &card.name, stream);
     Ok(Outgoing { url, headers, body, api, names, lost })
 }
@@ -141,16 +141,6 @@ fn forwarded(call: &Call, changes: &Changes, target: &Target<'_>) -> Result<(Byt
 
 fn leans_on_provider(call: &Call) -> Option<&'static str> {
     if call.client == Client::Responses { request::responses::leans_on_provider(&call.body) } else { None }
-}
-
-/// Whether a stream is asked for, where the address has to say it.
-fn is_stream(call: &Call) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Mark {
-        #[serde(default)]
-        stream: Option<bool>,
-    }
-    serde_json::from_slice::<Mark>(&call.body).is_ok_and(|mark| mark.stream == Some(true))
 }
 
 /// The request that asks an Anthropic provider to count.

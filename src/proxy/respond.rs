@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use crate::proxy::failure::{Blame, Failure};
 use crate::proxy::headers;
 use crate::proxy::record::Recorder;
-use crate::proxy::upstream::{ANSWER_BYTES_MAX, Begun, reason};
+use crate::proxy::upstream::{ANSWER_BYTES_MAX, Begun, reason, status_of};
 use crate::wire::event::{Answer, Decoder, Event, Usage, assemble};
 use crate::wire::ids::Names;
 use crate::wire::overflow::Overflow;
@@ -256,10 +256,8 @@ pub(super) async fn collect(
     } else {
         upstream.decode_whole(&body, names)
     };
-    let answer = assemble(&events).map_err(|(kind, message)| {
-        let status = if kind == "overloaded_error" { 529 } else { 502 };
-        Failure::new(Blame::Upstream, status, message)
-    })?;
+    let answer =
+        assemble(&events).map_err(|(kind, message)| Failure::new(Blame::Upstream, status_of(&kind), message))?;
     recorder.done(answer.usage);
     let answer = Answer { usage: counted(answer.usage, reply), ..answer };
     Ok(whole(reply, &answer))

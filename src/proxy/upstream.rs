@@ -104,7 +104,7 @@ pub(super) async fn begin(app: &App, outgoing: &Outgoing, who: &str, first_byte:
                 ..Refusal::of_connection(400, told)
             });
         }
-        let status = if kind == "overloaded_error" { 529 } else { 502 };
+        let status = status_of(&kind);
         return Err(Refusal::of_connection(status, format!("{who}: {message}")));
     }
     Ok(Begun { status, headers, is_stream, first, rest: response })
@@ -179,6 +179,15 @@ pub(super) fn reason(error: &reqwest::Error) -> String {
         cause = inner;
     }
     cause.to_string()
+}
+
+/// The status of an error that came without one.
+pub(super) fn status_of(kind: &str) -> u16 {
+    match kind {
+        "overloaded_error" => 529,
+        "rate_limit_error" => 429,
+        _ => 502,
+    }
 }
 
 /// Whether an upstream's error body can go to a client as it is.

@@ -159,6 +159,12 @@ impl Wanted {
         if self.thinking == Thinking::Off {
             self.effort = None;
         }
+        if target.api == Api::Gemini && !target.thinking && !target.reasoning {
+            // Not even that it does not think may be said of a model that cannot.
+            if matches!(std::mem::take(&mut self.thinking), Thinking::On(_)) {
+                self.lose("thinking");
+            }
+        }
         if is_ollama && target.efforts.is_empty() {
             // Its models think or do not; how much is known to few of them.
             match self.effort.take().as_deref() {

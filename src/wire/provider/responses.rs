@@ -17,6 +17,9 @@ use crate::wire::sse::{Message, Reader};
 use crate::wire::wanted::{Target, Wanted};
 use crate::wire::weave::{Piece, Plain, Weaver};
 
+/// The least answer that the API lets be asked for, in tokens: Claude Code tries a key with an answer of one.
+const OUTPUT_MIN: u64 = 16;
+
 // --- requests --------------------------------------------------------------------------------------------------------
 
 /// A request of a chat.
@@ -32,7 +35,7 @@ pub fn encode(chat: &Chat<'_>, wanted: &Wanted, target: &Target<'_>) -> Encoded 
     let schema = wanted.schema.as_ref();
     let format = schema.map(|schema| json!({"format": {"type": "json_schema", "name": "answer", "schema": schema}}));
     let members = [
-        ("max_output_tokens", wanted.max_tokens.map(Value::from)),
+        ("max_output_tokens", wanted.max_tokens.map(|tokens| tokens.max(OUTPUT_MIN).into())),
         ("temperature", wanted.temperature.map(Value::from)),
         ("top_p", wanted.top_p.map(Value::from)),
         ("reasoning", reasoning(wanted, target)),
