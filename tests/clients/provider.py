@@ -6,8 +6,11 @@ It answers with what it was sent, so that a test can see what arrived: texts, im
 """
 
 import json
+import re
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+REMINDER = re.compile(r"<system-reminder>.*?</system-reminder>", re.DOTALL)
 
 
 def parts_of(body, path):
@@ -36,7 +39,10 @@ def parts_of(body, path):
         content = last["content"]
     else:
         # Claude Code puts system messages behind what a person wrote.
-        last = [message for message in body["messages"] if message["role"] != "system"][-1]
+        last = [message for message in body["messages"] if message["role"] != "system"][-1:]
+        if not last:
+            return
+        last = last[0]
         content = last.get("content")
         if last.get("role") == "tool":
             yield "result", content
@@ -54,9 +60,19 @@ def parts_of(body, path):
             yield "result", inner if isinstance(inner, str) else inner[0]["text"]
 
 
+def said(parts):
+    """What is no reminder: Claude Code puts rules before and behind what a person wrote, and behind results."""
+    plain = [(kind, REMINDER.sub("", text).strip("\n")) for kind, text in parts]
+    return [(kind, text) for kind, text in plain if text or kind != "text"]
+
+
 def seen(body, path):
     """The last words of a conversation, and what came with them."""
-    parts = list(parts_of(body, path))
+    parts = said(parts_of(body, path))
+    for name in ("messages", "contents", "input"):
+        while not parts and isinstance(body.get(name), list) and len(body[name]) > 1:
+            body = {**body, name: body[name][:-1]}
+            parts = said(parts_of(body, path))
     results = ["result " + text for kind, text in parts if kind == "result"]
     # Text first, then images: Ollama keeps them apart.
     texts = [text for kind, text in parts if kind == "text"] + ["an image" for kind, _ in parts if kind == "image"]
