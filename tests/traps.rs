@@ -824,3 +824,21 @@ fn ids_of_calls_fit_openai_and_stay_apart() {
     };
     assert_ne!(seeded("1"), seeded("2"), "calls of two answers have two ids, though their provider gives none");
 }
+
+#[test]
+fn every_kind_of_token_is_priced_once() {
+    let usage = json!({"input_tokens": 100, "output_tokens": 50, "cache_read_input_tokens": 1000, "cache_creation_input_tokens": 300, "cache_creation": {"ephemeral_5m_input_tokens": 100, "ephemeral_1h_input_tokens": 200}, "output_tokens_details": {"thinking_tokens": 40}});
+    let body = json!({"content": [{"type": "text", "text": "x"}], "stop_reason": "end_turn", "usage": usage});
+    let answer = assemble(&Api::Messages.decode_whole(body.to_string().as_bytes(), &Names::default())).unwrap();
+    let cards = claude_router::config::catalogue::built_in();
+    let sonnet = cards.iter().find(|card| card.name == "claude-sonnet-4-5").unwrap().prices.unwrap();
+    let (all, long) = (answer.usage.cache_write, answer.usage.cache_write_long);
+    assert_eq!((all, long, answer.usage.reasoning), (300, 200, 40));
+    let cost = sonnet.of([answer.usage.input, answer.usage.output, answer.usage.cache_read, all - long, long]);
+    // $3, $15, $0.30, $3.75 and $6 a million, in nano-dollars.
+    assert_eq!(cost, 100 * 3_000 + 50 * 15_000 + 1_000 * 300 + 100 * 3_750 + 200 * 6_000);
+    let said: Value =
+        serde_json::from_str(&claude_router::wire::reply::whole(Client::Messages, &answer, &crate::providers::head()))
+            .unwrap();
+    assert_eq!(said["usage"], usage);
+}

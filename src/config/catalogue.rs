@@ -128,7 +128,13 @@ fn prices(entry: &ModelEntry, base: Option<Prices>) -> Option<Prices> {
     let per_million = |cost: f64| whole(cost * 1_000_000.0);
     if let Some(cost) = entry.cost_per_token {
         let price = whole(cost * 1_000_000_000_000.0)?;
-        return Some(Prices { input: price, output: price, cache_read: price, cache_write: price });
+        return Some(Prices {
+            input: price,
+            output: price,
+            cache_read: price,
+            cache_write: price,
+            cache_write_long: price,
+        });
     }
     let input = entry.input_cost.and_then(per_million).or(base.map(|prices| prices.input))?;
     let output = entry.output_cost.and_then(per_million).or(base.map(|prices| prices.output)).unwrap_or(input);
@@ -137,7 +143,12 @@ fn prices(entry: &ModelEntry, base: Option<Prices>) -> Option<Prices> {
         entry.cache_read_cost.and_then(per_million).or(given.map(|prices| prices.cache_read)).unwrap_or(input);
     let cache_write =
         entry.cache_write_cost.and_then(per_million).or(given.map(|prices| prices.cache_write)).unwrap_or(input);
-    Some(Prices { input, output, cache_read, cache_write })
+    let given_long = entry.cache_write_long_cost.and_then(per_million);
+    // Who charges more for writing charges twice the input for an hour of it.
+    let usual = if cache_write > input { input.saturating_mul(2).max(cache_write) } else { cache_write };
+    let own = entry.cache_write_cost.is_none().then_some(given).flatten();
+    let cache_write_long = given_long.or(own.map(|prices| prices.cache_write_long)).unwrap_or(usual);
+    Some(Prices { input, output, cache_read, cache_write, cache_write_long })
 }
 
 /// The nearest whole number that is not below zero.

@@ -127,6 +127,8 @@ pub struct ModelEntry {
     pub cache_read_cost: Option<f64>,
     /// In dollars per million tokens.
     pub cache_write_cost: Option<f64>,
+    /// In dollars per million tokens, of what is kept for an hour.
+    pub cache_write_long_cost: Option<f64>,
     /// It sees images.
     pub supports_images: Option<bool>,
     /// `tools`, `images`, `thinking`, `documents`.

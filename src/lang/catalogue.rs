@@ -36,17 +36,20 @@ pub struct Prices {
     pub cache_read: i64,
     /// Input that is written to it.
     pub cache_write: i64,
+    /// Input that is written to it for an hour (Anthropic).
+    pub cache_write_long: i64,
 }
 
 impl Prices {
     /// What some tokens cost, in nano-dollars: input that no cache holds, output, input that one holds, input written to
-    /// it.
-    pub fn of(self, [input, output, cache_read, cache_write]: [u64; 4]) -> i64 {
+    /// it, and input written to it for an hour.
+    pub fn of(self, [input, output, cache_read, cache_write, cache_write_long]: [u64; 5]) -> i64 {
         let of = |tokens: u64, price: i64| i128::from(tokens) * i128::from(price);
         let total = of(input, self.input)
             + of(output, self.output)
             + of(cache_read, self.cache_read)
-            + of(cache_write, self.cache_write);
+            + of(cache_write, self.cache_write)
+            + of(cache_write_long, self.cache_write_long);
         i64::try_from(total / 1_000).unwrap_or(i64::MAX)
     }
 }

@@ -82,7 +82,8 @@ impl Recorder {
     }
 
     fn cost(&self, usage: Usage) -> Option<i64> {
-        Some(self.prices?.of([usage.input, usage.output, usage.cache_read, usage.cache_write]))
+        let short = usage.cache_write.saturating_sub(usage.cache_write_long);
+        Some(self.prices?.of([usage.input, usage.output, usage.cache_read, short, usage.cache_write_long]))
     }
 }
 

@@ -198,7 +198,7 @@ impl<'p> Simulation<'p> {
         let of = |cached: u64| {
             let fresh = tokens - cached;
             let (input, written) = if writes { (0, fresh) } else { (fresh, 0) };
-            prices.of([input, output, cached, written])
+            prices.of([input, output, cached, written, 0])
         };
         let last = facts.session_model.as_deref().and_then(|name| catalogue.find_asked(name));
         let had = last.filter(|last| *last != model).map_or(0, held);

@@ -12,6 +12,8 @@ pub struct Usage {
     pub cache_read: u64,
     /// Input that was written to a cache.
     pub cache_write: u64,
+    /// The part of what was written that is kept for an hour.
+    pub cache_write_long: u64,
     /// The part of the output that was reasoning.
     pub reasoning: u64,
 }

@@ -196,6 +196,8 @@ fn usage_of(value: &Value, usage: &mut Usage) {
     usage.output = count("output_tokens", usage.output);
     usage.cache_read = count("cache_read_input_tokens", usage.cache_read);
     usage.cache_write = count("cache_creation_input_tokens", usage.cache_write);
+    let long = value["cache_creation"]["ephemeral_1h_input_tokens"].as_u64();
+    usage.cache_write_long = long.unwrap_or(usage.cache_write_long).min(usage.cache_write);
     usage.reasoning = value["output_tokens_details"]["thinking_tokens"].as_u64().unwrap_or(usage.reasoning);
 }
 

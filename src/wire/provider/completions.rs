@@ -225,6 +225,7 @@ fn usage_of(value: &Value) -> Option<Usage> {
         output: count(&value["completion_tokens"]),
         cache_read: cached,
         cache_write: written,
+        cache_write_long: 0,
         reasoning: count(&value["completion_tokens_details"]["reasoning_tokens"]),
     })
 }

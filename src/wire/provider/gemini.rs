@@ -200,6 +200,7 @@ fn usage_of(value: &Value) -> Option<Usage> {
         output: count(&value["candidatesTokenCount"]) + thoughts,
         cache_read: cached,
         cache_write: 0,
+        cache_write_long: 0,
         reasoning: thoughts,
     })
 }

@@ -198,6 +198,7 @@ fn usage_of(value: &Value) -> Usage {
         output: count(&value["output_tokens"]),
         cache_read: cached,
         cache_write: 0,
+        cache_write_long: 0,
         reasoning: count(&value["output_tokens_details"]["reasoning_tokens"]),
     }
 }

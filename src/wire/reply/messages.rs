@@ -50,6 +50,11 @@ pub(super) fn usage_json(usage: Usage) -> Value {
         "cache_creation_input_tokens": usage.cache_write,
         "cache_read_input_tokens": usage.cache_read,
     });
+    if usage.cache_write_long > 0 {
+        let short = usage.cache_write.saturating_sub(usage.cache_write_long);
+        made["cache_creation"] =
+            json!({"ephemeral_5m_input_tokens": short, "ephemeral_1h_input_tokens": usage.cache_write_long});
+    }
     if usage.reasoning > 0 {
         made["output_tokens_details"] = json!({"thinking_tokens": usage.reasoning});
     }

@@ -186,6 +186,9 @@ impl<'a> Conversation<'a> {
             self.add(Role::User, vec![Block::Text(text)]);
             return Ok(());
         }
+        if !input.get().starts_with('[') {
+            return Err(BadBody("input: expected a string or a list of items".to_owned()));
+        }
         let items: Vec<&RawValue> = serde_json::from_str(input.get()).map_err(fail)?;
         for (index, raw) in items.into_iter().enumerate() {
             let place = format!("input.{index}");
