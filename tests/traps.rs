@@ -637,10 +637,13 @@ fn trap_53_what_a_provider_refuses_by_name_is_left_out() {
         ("Unsupported parameter: 'messages' is not supported", vec![]),
         ("max_tokens: must be at least 1", vec![]),
     ];
-    for (message, wanted) in cases {
-        assert_eq!(refused::named(400, message), wanted, "{message}");
+    for (message, wanted) in &cases {
+        assert_eq!(refused::named(400, message), *wanted, "{message}");
         assert_eq!(refused::named(500, message), []);
     }
+    // A value that is refused says nothing of others, unless there is only one.
+    assert!(!refused::is_lasting("Unsupported value: 'reasoning_effort' does not support 'xhigh' with this model."));
+    assert!(cases.iter().all(|(message, _)| refused::is_lasting(message)));
     let body = "{\"model\":\"m\", \"top_k\" : 5,\"messages\":[{\"role\":\"user\",\"content\":[{\"cache_control\":{\"type\":\"ephemeral\",\"ttl\":\"1h\"}},{\"type\":\"tool_use\",\"input\":{\"ttl\":3}}]}]}";
     assert_eq!(refused::without(body.as_bytes(), &[member(&["top_k"])]).unwrap(), body.replace("\"top_k\" : 5,", ""));
     let less = refused::without(body.as_bytes(), &[member(&["messages", "ttl"])]).unwrap();
@@ -841,4 +844,22 @@ fn every_kind_of_token_is_priced_once() {
         serde_json::from_str(&claude_router::wire::reply::whole(Client::Messages, &answer, &crate::providers::head()))
             .unwrap();
     assert_eq!(said["usage"], usage);
+}
+
+#[test]
+fn what_waits_for_its_end_has_a_limit() {
+    let piece = "x".repeat(1 << 20);
+    let mut decoder = Api::Completions.decoder(Names::default());
+    let mut events = Vec::new();
+    for _ in 0..70 {
+        decoder.push(
+            sse(&[chunk(json!({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}))]).as_bytes(),
+            &mut events,
+        );
+    }
+    decoder.push(sse(&[end("tool_calls")]).as_bytes(), &mut events);
+    decoder.finish(&mut events);
+    let ends: Vec<&Event> =
+        events.iter().filter(|event| matches!(event, Event::End { .. } | Event::Error { .. })).collect();
+    assert!(matches!(ends.as_slice(), [Event::Error { message, .. }] if message.contains("too large")), "{ends:?}");
 }

@@ -25,6 +25,7 @@ use crate::proxy::upstream::{self, Refusal};
 use crate::proxy::{Active, App, echo, headers};
 use crate::state::ledger::Caller;
 use crate::wire::overflow::Overflow;
+use crate::wire::refused::is_lasting;
 use crate::wire::reply::Head;
 use crate::wire::{Api, Client, retry};
 
@@ -307,7 +308,9 @@ async fn target(
             Err((failure, _)) if may_leave_out && !failure.refused.is_empty() => {
                 // Once: a provider that goes on refusing says the rest to the client.
                 may_leave_out = false;
-                app.learnt.add(&name, &failure.refused);
+                if is_lasting(&failure.message) {
+                    app.learnt.add(&name, &failure.refused);
+                }
                 if !outgoing.leave_out(&failure.refused) {
                     return Err((failure, false));
                 }

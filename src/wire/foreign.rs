@@ -72,7 +72,12 @@ pub fn is_own(signature: &str) -> bool {
 
 /// The signature of thinking that another maker than Anthropic did.
 pub fn signature(thinking: &str) -> String {
-    format!("{ISSUER}{}", hex(&Sha256::digest(thinking.as_bytes()), 12))
+    signature_of(&Sha256::digest(thinking.as_bytes()))
+}
+
+/// The same, of the hash of what was thought.
+pub fn signature_of(hash: &[u8]) -> String {
+    format!("{ISSUER}{}", hex(hash, 12))
 }
 
 #[derive(Deserialize)]

@@ -108,6 +108,11 @@ pub fn named(status: u16, message: &str) -> Vec<Refused> {
     }
 }
 
+/// Whether a refusal holds for other requests too: one of a value alone says nothing of other values.
+pub fn is_lasting(message: &str) -> bool {
+    !message.contains("Unsupported value") || message.contains("Only the default")
+}
+
 /// Gemini's messages name its members in another spelling than its bodies.
 fn camel(part: &str) -> String {
     match part {

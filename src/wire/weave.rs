@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::wire::event::{Event, Opened, Stop, Usage};
 use crate::wire::foreign;
 use crate::wire::ids::{Names, clean_id};
@@ -35,11 +37,16 @@ enum Kind {
     Call { index: Option<u64>, id: String, name: String },
 }
 
+/// How much of an answer may wait for what comes before it, or for its end, in bytes: no answer has as much.
+const WAITING_MAX: usize = 64 << 20;
+
 #[derive(Debug)]
 struct Part {
     kind: Kind,
-    /// All of it.
+    /// All of a call; of text and thinking what was not sent yet.
     body: String,
+    /// Of all that was thought.
+    thought: Sha256,
     /// How much of it went out, in bytes.
     sent: usize,
     signature: Option<String>,
@@ -49,7 +56,7 @@ struct Part {
 
 impl Part {
     fn new(kind: Kind) -> Self {
-        Self { kind, body: String::new(), sent: 0, signature: None, opened: false, done: false }
+        Self { kind, body: String::new(), thought: Sha256::new(), sent: 0, signature: None, opened: false, done: false }
     }
 
     /// What matches a piece: the same id, else the same place, else whatever call is the last.
@@ -129,6 +136,9 @@ impl Weaver {
         }
         if let Some(part) = self.parts.back_mut() {
             part.body.push_str(text);
+            if kind == Plain::Thinking {
+                part.thought.update(text);
+            }
         }
         self.advance(events);
     }
@@ -200,7 +210,9 @@ impl Weaver {
         self.parts.retain(|part| !matches!(&part.kind, Kind::Call { name, .. } if name.is_empty()));
         self.parts.iter_mut().for_each(|part| part.done = true);
         self.advance(events);
-        self.done = true;
+        if std::mem::replace(&mut self.done, true) {
+            return;
+        }
         events.push(Event::End { stop, sequence: None, usage });
     }
 
@@ -226,7 +238,7 @@ impl Weaver {
         }
         while let Some(part) = self.parts.front() {
             if !part.opened {
-                let Some(opened) = self.opened(0) else { return };
+                let Some(opened) = self.opened(0) else { break };
                 events.push(Event::Open(opened));
             }
             let Some(part) = self.parts.front_mut() else { return };
@@ -236,16 +248,26 @@ impl Weaver {
                 events.push(Event::Delta(rest.to_owned()));
             }
             part.sent = part.body.len();
+            if matches!(part.kind, Kind::Plain(_)) {
+                part.body.clear();
+                part.sent = 0;
+            }
             if !part.done {
-                return;
+                break;
             }
             if matches!(part.kind, Kind::Plain(Plain::Thinking)) {
-                let signature = part.signature.take().unwrap_or_else(|| foreign::signature(&part.body));
+                let thought = std::mem::take(&mut part.thought).finalize();
+                let signature = part.signature.take().unwrap_or_else(|| foreign::signature_of(&thought));
                 events.push(Event::Signature(signature));
             }
             events.push(Event::Close);
             let Some(Part { kind: kind @ Kind::Call { .. }, .. }) = self.parts.pop_front() else { continue };
             self.gone.push(Part::new(kind));
+        }
+        let waiting: usize = self.parts.iter().map(|part| part.body.len()).sum();
+        if waiting > WAITING_MAX {
+            self.parts.clear();
+            self.fail("api_error", "the upstream's answer is too large", events);
         }
     }
 

@@ -158,12 +158,17 @@ pub struct StreamEncoder {
     number: u64,
     open: Option<Item>,
     output: Vec<Value>,
+    /// How much is kept for the last event, in bytes.
+    kept: usize,
 }
+
+/// How much is kept for the last event, which holds all of the answer, in bytes.
+const KEPT_MAX: usize = 64 << 20;
 
 impl StreamEncoder {
     /// For one answer.
     pub fn new(head: Head) -> Self {
-        Self { head, started: false, done: false, number: 0, open: None, output: Vec::new() }
+        Self { head, started: false, done: false, number: 0, open: None, output: Vec::new(), kept: 0 }
     }
 
     /// The bytes of an event.
@@ -180,7 +185,15 @@ impl StreamEncoder {
                 self.open = Item::new(&self.head, opened, self.output.len());
                 self.opened(out);
             }
-            Event::Delta(text) => self.delta(text, out),
+            Event::Delta(text) => {
+                self.kept += text.len();
+                if self.kept > KEPT_MAX {
+                    let message = "the answer is larger than what can be given whole".to_owned();
+                    self.encode(&Event::Error { kind: "api_error".to_owned(), message }, out);
+                    return;
+                }
+                self.delta(text, out);
+            }
             Event::Signature(text) => {
                 if let Some(Item::Thinking { signature, .. }) = &mut self.open {
                     signature.clone_from(text);
