@@ -6,7 +6,7 @@
 use claude_router::wire::ids::Names;
 use claude_router::wire::patch::{self, Changes};
 use claude_router::wire::reply::{Head, Writer};
-use claude_router::wire::wanted::{Dialect, Target, Wanted};
+use claude_router::wire::wanted::{Target, Wanted};
 use claude_router::wire::{Api, Client, request};
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
@@ -18,19 +18,6 @@ fn main() {
 
 const APIS: &[Api] = &[Api::Messages, Api::Completions, Api::Responses, Api::Gemini, Api::Ollama];
 const SIZE: usize = 1 << 20;
-
-fn target(api: Api) -> Target<'static> {
-    Target {
-        api,
-        dialect: Dialect::default(),
-        reasoning: false,
-        thinking: true,
-        output_max: 8_192,
-        window: None,
-        refuses: &[],
-        efforts: &[],
-    }
-}
 
 /// A conversation of an agent, about as large as asked: prompts, calls of tools, results with code in them.
 fn conversation(size: usize) -> String {
@@ -50,7 +37,7 @@ fn conversation(size: usize) -> String {
 
 fn translated(body: &str, api: Api) -> String {
     let chat = request::decode(Client::Messages, body.as_bytes()).unwrap();
-    let target = target(api);
+    let target = Target::of(api);
     let wanted = Wanted::of(&chat, &Changes::default(), &target);
     (api.row().encode)(&chat, &wanted, &target).body
 }
@@ -88,7 +75,7 @@ mod requests {
         let body = conversation(SIZE);
         let changes = Changes { model: Some("claude-haiku-4-5".to_owned()), ..Changes::default() };
         bencher.counter(BytesCount::of_str(&body)).bench_local(|| {
-            patch::body(Client::Messages, black_box(body.as_bytes()), &changes, &target(Api::Messages)).unwrap()
+            patch::body(Client::Messages, black_box(body.as_bytes()), &changes, &Target::of(Api::Messages)).unwrap()
         });
     }
 }

@@ -42,17 +42,7 @@ pub fn head() -> Head {
 }
 
 pub fn target(api: Api) -> Target<'static> {
-    let reasoning = matches!(api, Api::Responses);
-    Target {
-        api,
-        dialect: Dialect::default(),
-        reasoning,
-        thinking: true,
-        output_max: 8_192,
-        window: Some(16_384),
-        refuses: &[],
-        efforts: &[],
-    }
+    Target { reasoning: api == Api::Responses, window: Some(16_384), ..Target::of(api) }
 }
 
 /// A request as a provider is sent it, and what it lost.

@@ -5,40 +5,15 @@ use claude_router::wire::ids::{Names, clean_id, short_name};
 use claude_router::wire::overflow::Overflow;
 use claude_router::wire::patch::Changes;
 use claude_router::wire::provider::completions;
-use claude_router::wire::reply::{self, Head};
+use claude_router::wire::reply;
 use claude_router::wire::request::messages;
 use claude_router::wire::retry;
-use claude_router::wire::wanted::{Dialect, Target, Wanted};
+use claude_router::wire::wanted::{Target, Wanted};
 use claude_router::wire::{Api, Client};
 use serde_json::{Value, json};
 
+use crate::providers::{decode, head};
 use crate::support::generate::Random;
-
-fn decode(api: Api, pieces: &[&[u8]]) -> Vec<Event> {
-    let mut decoder = api.decoder(Names::default());
-    let mut events = Vec::new();
-    pieces.iter().for_each(|piece| decoder.push(piece, &mut events));
-    decoder.finish(&mut events);
-    events
-}
-
-fn head() -> Head {
-    Head { id: "id".to_owned(), model: "m".to_owned(), created: 1, input_at_most: 1, ..Head::default() }
-}
-
-/// A model that takes everything, at a server that follows its API to the letter.
-fn target(api: Api) -> Target<'static> {
-    Target {
-        api,
-        dialect: Dialect::default(),
-        reasoning: false,
-        thinking: true,
-        output_max: 8_192,
-        window: None,
-        refuses: &[],
-        efforts: &[],
-    }
-}
 
 /// Neighbouring deltas joined: where a stream is cut may move their borders, never their text.
 fn openai_stream(deltas: &[Value], finish: &str) -> String {
@@ -323,8 +298,8 @@ fn trap_40_deferred_tools_are_offered_once_they_were_found() {
         ]});
         let body = body.to_string();
         let chat = messages::decode(body.as_bytes()).unwrap();
-        let wanted = Wanted::of(&chat, &Changes::default(), &target(Api::Completions));
-        serde_json::from_str::<Value>(&completions::encode(&chat, &wanted, &target(Api::Completions)).body).unwrap()
+        let wanted = Wanted::of(&chat, &Changes::default(), &Target::of(Api::Completions));
+        serde_json::from_str::<Value>(&completions::encode(&chat, &wanted, &Target::of(Api::Completions)).body).unwrap()
     };
     let names = |sent: &Value| -> Vec<String> {
         let tools = sent["tools"].as_array().unwrap();

@@ -179,16 +179,7 @@ pub fn request(data: &[u8]) {
                 Dialect { openai: true, ..Dialect::default() },
                 Dialect { openrouter: true, echoes_thinking: true, ..Dialect::default() },
             ] {
-                let target = Target {
-                    api: row.api,
-                    dialect,
-                    reasoning: dialect.openai,
-                    thinking: true,
-                    output_max: 8_192,
-                    window: Some(8_192),
-                    refuses: &[],
-                    efforts: &[],
-                };
+                let target = Target { dialect, reasoning: dialect.openai, ..Target::of(row.api) };
                 let wanted = Wanted::of(&chat, &Changes::default(), &target);
                 let body = (row.encode)(&chat, &wanted, &target).body;
                 assert!(serde_json::from_str::<serde_json::Value>(&body).is_ok(), "{body}");

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::proxy::App;
 use crate::proxy::outgoing::Outgoing;
-use crate::wire::event::{Decoder, Event};
+use crate::wire::event::{Decoder, Event, status_of};
 use crate::wire::overflow::Overflow;
 use crate::wire::refused::{self, Refused};
 use crate::wire::{Api, Client};
@@ -179,15 +179,6 @@ pub(super) fn reason(error: &reqwest::Error) -> String {
         cause = inner;
     }
     cause.to_string()
-}
-
-/// The status of an error that came without one.
-pub(super) fn status_of(kind: &str) -> u16 {
-    match kind {
-        "overloaded_error" => 529,
-        "rate_limit_error" => 429,
-        _ => 502,
-    }
 }
 
 /// Whether an upstream's error body can go to a client as it is.

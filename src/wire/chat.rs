@@ -1,7 +1,10 @@
 //! One chat, whatever API it came by: what features read and what providers' requests are made from. It borrows from
 //! the body that it was read of.
 
+use std::collections::HashSet;
+
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::wire::Client;
 use crate::wire::text::Str;
@@ -47,7 +50,7 @@ pub struct Chat<'a> {
     pub user: Option<Str<'a>>,
     /// The JSON schema that the answer must follow.
     pub schema: Option<&'a RawValue>,
-    /// Where the client wants its provider's cache to end, in the order of the request.
+    /// Where the client wants its provider's cache to end, in the order of the request: the last few that it says.
     pub cached: Vec<Mark>,
 }
 
@@ -210,19 +213,21 @@ impl<'a> Chat<'a> {
 }
 
 impl<'a> Chat<'a> {
-    /// The tools that a model can be offered which neither runs tools of its own provider nor searches for others: a
-    /// deferred one once it was found or called; all of them where the provider would have had to search.
-    pub fn offered(&self) -> impl Iterator<Item = &Tool<'a>> {
-        let mut loaded: Vec<String> = Vec::new();
-        self.each_block(|_, block| match block {
-            Block::ToolUse { name, .. } => loaded.push(name.to_string()),
-            Block::Other { kind, raw } => loaded.extend(referenced(kind, raw)),
-            _ => {}
-        });
+    /// The tools that a model can be offered which neither runs tools of its own provider nor searches for others, with
+    /// their places: a deferred one once it was found or called; all of them where the provider would have had to search.
+    pub fn offered(&self) -> impl Iterator<Item = (usize, &Tool<'a>)> {
+        let mut loaded: HashSet<String> = HashSet::new();
+        if self.tools.iter().any(|tool| tool.deferred) {
+            self.each_block(|_, block| match block {
+                Block::ToolUse { name, .. } => drop(loaded.insert(name.to_string())),
+                Block::Other { kind, raw } => loaded.extend(referenced(kind, raw)),
+                _ => {}
+            });
+        }
         let searches =
             self.tools.iter().any(|tool| tool.server.as_ref().is_some_and(|kind| kind.starts_with(TOOL_SEARCH)));
-        self.tools.iter().filter(move |tool| {
-            let is_there = !tool.deferred || searches || loaded.iter().any(|name| **name == *tool.name);
+        self.tools.iter().enumerate().filter(move |(_, tool)| {
+            let is_there = !tool.deferred || searches || loaded.contains(&*tool.name);
             tool.server.is_none() && is_there
         })
     }
@@ -233,6 +238,15 @@ impl Chat<'_> {
     pub fn searches_the_web(&self) -> bool {
         self.tools.iter().any(Tool::is_web_search)
     }
+}
+
+/// How many marks of a cache Anthropic takes; what stands before them is covered by them.
+const MARKS_MAX: usize = 4;
+
+/// The marks that count, of all that a request bears.
+pub(crate) fn last_marks(mut all: Vec<Mark>) -> Vec<Mark> {
+    all.drain(..all.len().saturating_sub(MARKS_MAX));
+    all
 }
 
 impl Tool<'_> {
@@ -254,6 +268,16 @@ pub fn referenced(kind: &str, raw: &str) -> Option<String> {
     }
     let read = (kind == "tool_reference").then(|| serde_json::from_str::<Reference<'_>>(raw).ok())??;
     Some(read.tool_name.to_string())
+}
+
+/// The input of a call as an object, whatever a client made of it.
+pub fn object(input: &str) -> Value {
+    match serde_json::from_str(input) {
+        Ok(value @ Value::Object(_)) => value,
+        Ok(other) if !other.is_null() => json!({"arguments": other}),
+        Err(_) if !input.trim().is_empty() => json!({"arguments": input}),
+        Ok(_) | Err(_) => json!({}),
+    }
 }
 
 /// A body that is not a chat.

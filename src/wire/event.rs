@@ -133,6 +133,32 @@ pub struct Answer {
     pub usage: Usage,
 }
 
+/// The kind of an error, of the status that it came with.
+pub fn error_kind(status: u16) -> &'static str {
+    match status {
+        401 => "authentication_error",
+        402 => "billing_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        409 => "conflict_error",
+        413 => "request_too_large",
+        429 => "rate_limit_error",
+        504 | 408 => "timeout_error",
+        503 | 529 => "overloaded_error",
+        400..=499 => "invalid_request_error",
+        _ => "api_error",
+    }
+}
+
+/// The status of an error that came without one.
+pub fn status_of(kind: &str) -> u16 {
+    match kind {
+        "overloaded_error" => 529,
+        "rate_limit_error" => 429,
+        _ => 502,
+    }
+}
+
 /// The events of a whole answer that a decoder of streams reads as one piece.
 pub fn whole(mut decoder: impl Decoder, body: &[u8]) -> Vec<Event> {
     let mut events = Vec::new();

@@ -41,7 +41,7 @@ pub fn of(chat: &Chat<'_>, target: &Target<'_>) -> Vec<String> {
         lost.push(format!("the tool {} is not sent: only its provider runs it", &*tool.name));
     }
     if let ToolChoice::Tool(name) = &chat.tool_choice
-        && !chat.offered().any(|tool| *tool.name == **name)
+        && !chat.offered().any(|(_, tool)| *tool.name == **name)
     {
         lost.push(format!("that {} is called is not demanded: it is not offered", &**name));
     }

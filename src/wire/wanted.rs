@@ -41,6 +41,22 @@ pub struct Target<'a> {
     pub efforts: &'a [String],
 }
 
+impl Target<'static> {
+    /// A model that takes everything, at a server that follows its API to the letter.
+    pub fn of(api: Api) -> Self {
+        Self {
+            api,
+            dialect: Dialect::default(),
+            reasoning: false,
+            thinking: true,
+            output_max: 8_192,
+            window: None,
+            refuses: &[],
+            efforts: &[],
+        }
+    }
+}
+
 impl Target<'_> {
     /// Whether the model does not take something.
     pub fn refuses(&self, parameter: &str) -> bool {

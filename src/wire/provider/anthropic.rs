@@ -4,10 +4,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::turns::{Answered, Turn, object, plain, reminder, turns};
+use super::turns::{Answered, Turn, plain, reminder, turns};
 use super::{Encoded, members, schema_of, written};
 use crate::wire::Api;
-use crate::wire::chat::{Block, Chat, Mark, Media, Thinking, ToolChoice};
+use crate::wire::chat::{Block, Chat, Mark, Media, Thinking, ToolChoice, object};
 use crate::wire::event::{Decoder, Event, Opened, Stop, Usage, broken};
 use crate::wire::foreign;
 use crate::wire::ids::{Names, clean_id};
@@ -17,8 +17,6 @@ use crate::wire::wanted::{Target, Wanted};
 
 /// The least thinking budget that the API takes, in tokens.
 const THINKING_MIN: u64 = 1_024;
-/// How many marks of a cache the API takes.
-const MARKS_MAX: usize = 4;
 
 // --- requests --------------------------------------------------------------------------------------------------------
 
@@ -28,7 +26,6 @@ pub fn encode(chat: &Chat<'_>, wanted: &Wanted, target: &Target<'_>) -> Encoded 
     body.insert("model".to_owned(), wanted.model.clone().into());
     let max_tokens = wanted.max_tokens.unwrap_or(target.output_max);
     body.insert("max_tokens".to_owned(), max_tokens.into());
-    let marks = &chat.cached[chat.cached.len().saturating_sub(MARKS_MAX)..];
     let system: Vec<Value> = wanted
         .system(chat)
         .into_iter()
@@ -37,8 +34,8 @@ pub fn encode(chat: &Chat<'_>, wanted: &Wanted, target: &Target<'_>) -> Encoded 
     if !system.is_empty() {
         body.insert("system".to_owned(), system.into());
     }
-    body.insert("messages".to_owned(), messages(chat, marks).into());
-    tools(chat, wanted, marks, &mut body);
+    body.insert("messages".to_owned(), messages(chat).into());
+    tools(chat, wanted, &mut body);
     parameters(chat, wanted, max_tokens, &mut body);
     if chat.stream {
         body.insert("stream".to_owned(), true.into());
@@ -78,7 +75,7 @@ fn parameters(chat: &Chat<'_>, wanted: &Wanted, max_tokens: u64, body: &mut Map<
     body.extend(members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
 }
 
-fn tools(chat: &Chat<'_>, wanted: &Wanted, marks: &[Mark], body: &mut Map<String, Value>) {
+fn tools(chat: &Chat<'_>, wanted: &Wanted, body: &mut Map<String, Value>) {
     let offered: Vec<Value> = chat
         .tools
         .iter()
@@ -92,7 +89,7 @@ fn tools(chat: &Chat<'_>, wanted: &Wanted, marks: &[Mark], body: &mut Map<String
             if let Some(description) = &tool.description {
                 made["description"] = (**description).into();
             }
-            marked(made, marks.contains(&Mark::Tool(index)))
+            marked(made, chat.cached.contains(&Mark::Tool(index)))
         })
         .collect();
     if offered.is_empty() {
@@ -114,7 +111,7 @@ fn tools(chat: &Chat<'_>, wanted: &Wanted, marks: &[Mark], body: &mut Map<String
 }
 
 /// The messages: neighbours of one role joined, results of tools before other content of their turn.
-fn messages(chat: &Chat<'_>, marks: &[Mark]) -> Vec<Value> {
+fn messages(chat: &Chat<'_>) -> Vec<Value> {
     let mut made: Vec<(&'static str, Vec<Value>)> = Vec::new();
     let mut add = |role: &'static str, blocks: Vec<Value>| match made.last_mut() {
         _ if blocks.is_empty() => {}
@@ -126,7 +123,7 @@ fn messages(chat: &Chat<'_>, marks: &[Mark]) -> Vec<Value> {
             // Which of its models take rules here is not known to all of its servers.
             Turn::System(blocks) => add("user", reminder(blocks).map(|said| text(&said)).into_iter().collect()),
             Turn::User(blocks) => {
-                let is_cached = |(message, block): (usize, usize)| marks.contains(&Mark::Block(message, block));
+                let is_cached = |(message, block): (usize, usize)| chat.cached.contains(&Mark::Block(message, block));
                 let own = blocks.into_iter().filter_map(|(at, own)| Some(marked(block(own)?, is_cached(at))));
                 add("user", own.collect());
             }

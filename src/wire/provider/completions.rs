@@ -4,14 +4,14 @@
 
 use serde_json::{Map, Value, json};
 
-use super::turns::{Answered, Turn, object, plain, reminder, text_of, turns};
-use super::{Encoded, choice_of, count, members, openrouter, schema_of, written};
+use super::stream::Chunks;
+use super::turns::{Answered, Turn, plain, reminder, text_of, turns};
+use super::{Encoded, choice_of, count, error_of, members, openrouter, schema_of, written};
 use crate::wire::Api;
-use crate::wire::chat::{Block, Chat, Mark, Media, ToolChoice};
-use crate::wire::event::{Decoder, Event, Stop, Usage, broken};
+use crate::wire::chat::{Block, Chat, Mark, Media, ToolChoice, object};
+use crate::wire::event::{Event, Stop, Usage, broken};
 use crate::wire::ids::{Names, short_id};
 use crate::wire::loss::{stand_in, takes};
-use crate::wire::sse::{Message, Reader};
 use crate::wire::wanted::{Dialect, Target, Wanted};
 use crate::wire::weave::{Piece, Plain, Weaver};
 
@@ -58,17 +58,13 @@ fn parameters(chat: &Chat<'_>, wanted: &Wanted, target: &Target<'_>, body: &mut 
 
 fn tools(chat: &Chat<'_>, wanted: &Wanted, target: &Target<'_>, body: &mut Map<String, Value>, names: &mut Names) {
     let mut offered: Vec<Value> = Vec::new();
-    let is_marked = |tool: &crate::wire::chat::Tool<'_>| {
-        let place = chat.tools.iter().position(|known| std::ptr::eq(known, tool));
-        target.dialect.openrouter && place.is_some_and(|place| chat.cached.contains(&Mark::Tool(place)))
-    };
-    for tool in chat.offered() {
+    for (place, tool) in chat.offered() {
         let mut function = members([("name", names.shorten(&tool.name).into()), ("parameters", schema_of(tool))]);
         if let Some(description) = &tool.description {
             function["description"] = (**description).into();
         }
         let mut made = json!({"type": "function", "function": function});
-        if is_marked(tool) {
+        if target.dialect.openrouter && chat.cached.contains(&Mark::Tool(place)) {
             made["cache_control"] = json!({"type": "ephemeral"});
         }
         offered.push(made);
@@ -248,18 +244,6 @@ fn texts_of(value: &Value) -> String {
     }
 }
 
-/// The kind and the message of an error object.
-pub(super) fn error_of(error: &Value) -> (&'static str, String) {
-    let code = error["code"].as_u64().or_else(|| error["status"].as_u64());
-    let kind =
-        code.and_then(|code| u16::try_from(code).ok()).map_or("api_error", crate::wire::reply::messages::error_kind);
-    let overloaded = error["type"] == "overloaded_error" || error["code"] == "server_is_overloaded";
-    let limited = error["code"] == "rate_limit_exceeded";
-    let kind = if overloaded { "overloaded_error" } else { kind };
-    let kind = if limited { "rate_limit_error" } else { kind };
-    (kind, error["message"].as_str().or_else(|| error.as_str()).unwrap_or("the upstream failed").to_owned())
-}
-
 /// The events of a whole answer.
 pub fn decode_whole(body: &[u8], names: &Names) -> Vec<Event> {
     let Ok(mut value) = serde_json::from_slice::<Value>(body) else {
@@ -278,49 +262,28 @@ pub fn decode_whole(body: &[u8], names: &Names) -> Vec<Event> {
         choice.insert("delta".to_owned(), message);
     }
     let mut events = Vec::new();
-    let mut decoder = StreamDecoder::new(names.clone());
-    decoder.chunk(&value, &mut events);
-    decoder.finish(&mut events);
+    let mut decoder = Answers::new(names.clone());
+    decoder.said(&value, &mut events);
+    decoder.over(&mut events);
     events
 }
 
-/// A stream of the API, as events.
+/// What a stream of the API, or a whole answer, says as events.
 #[derive(Debug)]
-pub struct StreamDecoder {
-    reader: Reader,
+pub(super) struct Answers {
     weaver: Weaver,
     details: Vec<Value>,
     finish: Option<String>,
     usage: Usage,
 }
 
-impl StreamDecoder {
+impl Answers {
     /// For one answer; `names` are those that the request shortened.
-    pub fn new(names: Names) -> Self {
-        Self {
-            reader: Reader::default(),
-            weaver: Weaver::new(names),
-            details: Vec::new(),
-            finish: None,
-            usage: Usage::default(),
-        }
+    pub(super) fn new(names: Names) -> Self {
+        Self { weaver: Weaver::new(names), details: Vec::new(), finish: None, usage: Usage::default() }
     }
 
-    fn message(&mut self, message: &Message, events: &mut Vec<Event>) {
-        if self.weaver.is_done() {
-            return;
-        }
-        if message.data.trim() == "[DONE]" {
-            self.end(events);
-            return;
-        }
-        match serde_json::from_str::<Value>(&message.data) {
-            Ok(value) => self.chunk(&value, events),
-            Err(_) => self.weaver.fail("api_error", "the upstream sent an event that is not JSON", events),
-        }
-    }
-
-    fn chunk(&mut self, value: &Value, events: &mut Vec<Event>) {
+    fn said(&mut self, value: &Value, events: &mut Vec<Event>) {
         let choice = value["choices"].as_array().and_then(|choices| choices.first());
         // OpenRouter says within the choice what broke.
         let error = [Some(&value["error"]), choice.map(|choice| &choice["error"])];
@@ -391,17 +354,20 @@ impl StreamDecoder {
     }
 }
 
-impl Decoder for StreamDecoder {
-    fn push(&mut self, bytes: &[u8], events: &mut Vec<Event>) {
-        let mut messages = Vec::new();
-        let read = self.reader.push(bytes, |message| messages.push(message));
-        messages.iter().for_each(|message| self.message(message, events));
-        if read.is_err() {
-            self.weaver.fail("api_error", "the upstream sent an event that is too large", events);
-        }
+impl Chunks for Answers {
+    fn weaver(&mut self) -> &mut Weaver {
+        &mut self.weaver
     }
 
-    fn finish(&mut self, events: &mut Vec<Event>) {
+    fn chunk(&mut self, value: &Value, events: &mut Vec<Event>) {
+        self.said(value, events);
+    }
+
+    fn done(&mut self, events: &mut Vec<Event>) {
+        self.end(events);
+    }
+
+    fn over(&mut self, events: &mut Vec<Event>) {
         if self.finish.is_some() {
             self.end(events);
         } else {

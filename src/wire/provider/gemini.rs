@@ -5,15 +5,15 @@
 use serde_json::{Map, Value, json};
 
 use super::schema::project;
-use super::turns::{NO_OUTPUT, Turn, object, plain, reminder, text_of, turns};
-use super::{Encoded, choice_of, count, members, schema_of, written};
+use super::stream::Chunks;
+use super::turns::{NO_OUTPUT, Turn, plain, reminder, text_of, turns};
+use super::{Encoded, choice_of, count, error_of, members, schema_of, written};
 use crate::wire::Api;
-use crate::wire::chat::{Block, Chat, Media, Thinking, ToolChoice};
-use crate::wire::event::{Decoder, Event, Stop, Usage, broken};
+use crate::wire::chat::{Block, Chat, Media, Thinking, ToolChoice, object};
+use crate::wire::event::{Event, Stop, Usage, broken};
 use crate::wire::foreign::{self, Maker};
 use crate::wire::ids::Names;
 use crate::wire::loss::{stand_in, takes};
-use crate::wire::sse::{Message, Reader};
 use crate::wire::wanted::{Target, Wanted};
 use crate::wire::weave::{Piece, Plain, Weaver};
 
@@ -75,7 +75,7 @@ fn generation(wanted: &Wanted, target: &Target<'_>) -> Map<String, Value> {
 fn tools(chat: &Chat<'_>, body: &mut Map<String, Value>, names: &mut Names) {
     let declared: Vec<Value> = chat
         .offered()
-        .map(|tool| {
+        .map(|(_, tool)| {
             let mut made = json!({"name": names.shorten(&tool.name)});
             if let Some(description) = &tool.description {
                 made["description"] = (**description).into();
@@ -230,20 +230,19 @@ pub fn decode_whole(body: &[u8], names: &Names) -> Vec<Event> {
         return vec![broken("the upstream's answer is not JSON")];
     };
     let mut events = Vec::new();
-    let mut decoder = StreamDecoder::new(names.clone());
+    let mut decoder = Answers::new(names.clone());
     // A stream that was not asked for as events is a list of its chunks.
     match &value {
-        Value::Array(chunks) => chunks.iter().for_each(|chunk| decoder.chunk(chunk, &mut events)),
-        one => decoder.chunk(one, &mut events),
+        Value::Array(chunks) => chunks.iter().for_each(|chunk| decoder.said(chunk, &mut events)),
+        one => decoder.said(one, &mut events),
     }
-    decoder.finish(&mut events);
+    decoder.over(&mut events);
     events
 }
 
-/// A stream of the API, as events.
+/// What a stream of the API, or a whole answer, says as events.
 #[derive(Debug)]
-pub struct StreamDecoder {
-    reader: Reader,
+pub(super) struct Answers {
     weaver: Weaver,
     finish: Option<String>,
     blocked: bool,
@@ -251,33 +250,16 @@ pub struct StreamDecoder {
     usage: Usage,
 }
 
-impl StreamDecoder {
+impl Answers {
     /// For one answer; `names` are those that the request shortened.
-    pub fn new(names: Names) -> Self {
-        Self {
-            reader: Reader::default(),
-            weaver: Weaver::new(names),
-            finish: None,
-            blocked: false,
-            n_calls: 0,
-            usage: Usage::default(),
-        }
+    pub(super) fn new(names: Names) -> Self {
+        Self { weaver: Weaver::new(names), finish: None, blocked: false, n_calls: 0, usage: Usage::default() }
     }
 
-    fn message(&mut self, message: &Message, events: &mut Vec<Event>) {
-        if self.weaver.is_done() {
-            return;
-        }
-        match serde_json::from_str::<Value>(&message.data) {
-            Ok(value) => self.chunk(&value, events),
-            Err(_) => self.weaver.fail("api_error", "the upstream sent an event that is not JSON", events),
-        }
-    }
-
-    fn chunk(&mut self, value: &Value, events: &mut Vec<Event>) {
+    fn said(&mut self, value: &Value, events: &mut Vec<Event>) {
         let value = value.get(0).unwrap_or(value);
         if !value["error"].is_null() {
-            let (kind, message) = super::completions::error_of(&value["error"]);
+            let (kind, message) = error_of(&value["error"]);
             let kind = if value["error"]["status"] == "RESOURCE_EXHAUSTED" { "rate_limit_error" } else { kind };
             self.weaver.fail(kind, &message, events);
             return;
@@ -334,17 +316,16 @@ impl StreamDecoder {
     }
 }
 
-impl Decoder for StreamDecoder {
-    fn push(&mut self, bytes: &[u8], events: &mut Vec<Event>) {
-        let mut messages = Vec::new();
-        let read = self.reader.push(bytes, |message| messages.push(message));
-        messages.iter().for_each(|message| self.message(message, events));
-        if read.is_err() {
-            self.weaver.fail("api_error", "the upstream sent an event that is too large", events);
-        }
+impl Chunks for Answers {
+    fn weaver(&mut self) -> &mut Weaver {
+        &mut self.weaver
     }
 
-    fn finish(&mut self, events: &mut Vec<Event>) {
+    fn chunk(&mut self, value: &Value, events: &mut Vec<Event>) {
+        self.said(value, events);
+    }
+
+    fn over(&mut self, events: &mut Vec<Event>) {
         self.end(events);
     }
 }

@@ -9,13 +9,16 @@ pub mod ollama;
 pub mod openrouter;
 pub mod responses;
 pub mod schema;
+mod stream;
 pub mod turns;
 
 use serde_json::{Map, Value, json};
 
+use self::stream::Framed;
+
 use crate::wire::Api;
 use crate::wire::chat::{Chat, Tool, ToolChoice};
-use crate::wire::event::{Decoder, Event};
+use crate::wire::event::{Decoder, Event, error_kind};
 use crate::wire::ids::Names;
 use crate::wire::wanted::{Target, Wanted};
 
@@ -64,7 +67,7 @@ pub const TABLE: &[Row] = &[
         api: Api::Completions,
         path: |_, _| "/chat/completions".to_owned(),
         encode: completions::encode,
-        decoder: |names| Box::new(completions::StreamDecoder::new(names)),
+        decoder: |names| Box::new(Framed::new(completions::Answers::new(names))),
         whole: completions::decode_whole,
         stream_type: EVENTS,
     },
@@ -72,7 +75,7 @@ pub const TABLE: &[Row] = &[
         api: Api::Responses,
         path: |_, _| "/responses".to_owned(),
         encode: responses::encode,
-        decoder: |names| Box::new(responses::StreamDecoder::new(names)),
+        decoder: |names| Box::new(Framed::new(responses::Answers::new(names))),
         whole: responses::decode_whole,
         stream_type: EVENTS,
     },
@@ -80,7 +83,7 @@ pub const TABLE: &[Row] = &[
         api: Api::Gemini,
         path: gemini::path,
         encode: gemini::encode,
-        decoder: |names| Box::new(gemini::StreamDecoder::new(names)),
+        decoder: |names| Box::new(Framed::new(gemini::Answers::new(names))),
         whole: gemini::decode_whole,
         stream_type: EVENTS,
     },
@@ -132,7 +135,7 @@ fn schema_of(tool: &Tool<'_>) -> Value {
 /// The choice of a tool, where it can be demanded: a tool that is not offered cannot.
 fn choice_of<'c>(chat: &'c Chat<'_>) -> &'c ToolChoice<'c> {
     match &chat.tool_choice {
-        ToolChoice::Tool(name) if !chat.offered().any(|tool| *tool.name == **name) => &ToolChoice::Unsaid,
+        ToolChoice::Tool(name) if !chat.offered().any(|(_, tool)| *tool.name == **name) => &ToolChoice::Unsaid,
         choice => choice,
     }
 }
@@ -145,6 +148,17 @@ fn members<const N: usize>(all: [(&str, Value); N]) -> Value {
 /// A body as text. Not by its `Display`, which passes each piece through a formatter.
 fn written(body: Map<String, Value>) -> String {
     serde_json::to_string(&Value::Object(body)).unwrap_or_default()
+}
+
+/// The kind and the message of an error object.
+fn error_of(error: &Value) -> (&'static str, String) {
+    let code = error["code"].as_u64().or_else(|| error["status"].as_u64());
+    let kind = code.and_then(|code| u16::try_from(code).ok()).map_or("api_error", error_kind);
+    let overloaded = error["type"] == "overloaded_error" || error["code"] == "server_is_overloaded";
+    let limited = error["code"] == "rate_limit_exceeded";
+    let kind = if overloaded { "overloaded_error" } else { kind };
+    let kind = if limited { "rate_limit_error" } else { kind };
+    (kind, error["message"].as_str().or_else(|| error.as_str()).unwrap_or("the upstream failed").to_owned())
 }
 
 /// A number as JSON, whole where it is.

@@ -4,10 +4,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::turns::{Answered, Turn, object, plain, reminder, text_of, turns};
-use super::{Encoded, count, members, schema_of, written};
+use super::turns::{Answered, Turn, plain, reminder, text_of, turns};
+use super::{Encoded, count, error_of, members, schema_of, written};
 use crate::wire::Api;
-use crate::wire::chat::{Block, Chat, Media, Thinking, ToolChoice};
+use crate::wire::chat::{Block, Chat, Media, Thinking, ToolChoice, object};
 use crate::wire::event::{Decoder, Event, Stop, Usage, whole};
 use crate::wire::ids::Names;
 use crate::wire::lines::Reader;
@@ -27,7 +27,7 @@ pub fn encode(chat: &Chat<'_>, wanted: &Wanted, target: &Target<'_>) -> Encoded 
     let tools: Vec<Value> = if matches!(chat.tool_choice, ToolChoice::None) {
         Vec::new()
     } else {
-        chat.offered().map(|tool| tool_json(tool, &mut names)).collect()
+        chat.offered().map(|(_, tool)| tool_json(tool, &mut names)).collect()
     };
     if !tools.is_empty() {
         body.insert("tools".to_owned(), tools.into());
@@ -193,7 +193,7 @@ impl StreamDecoder {
             return;
         };
         if !value["error"].is_null() {
-            let (kind, message) = super::completions::error_of(&value["error"]);
+            let (kind, message) = error_of(&value["error"]);
             self.weaver.fail(kind, &message, events);
             return;
         }

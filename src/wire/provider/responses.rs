@@ -3,17 +3,19 @@
 //!
 //! Source: the published API reference, and the types of `openai` 3.54.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
-use super::turns::{Turn, object, plain, reminder, text_of, turns};
-use super::{Encoded, choice_of, count, members, schema_of, written};
+use super::stream::Chunks;
+use super::turns::{Turn, plain, reminder, text_of, turns};
+use super::{Encoded, choice_of, count, error_of, members, schema_of, written};
 use crate::wire::Api;
-use crate::wire::chat::{Block, Chat, Media, ToolChoice};
-use crate::wire::event::{Decoder, Event, Stop, Usage, broken};
+use crate::wire::chat::{Block, Chat, Media, ToolChoice, object};
+use crate::wire::event::{Event, Stop, Usage, broken};
 use crate::wire::foreign::{self, Maker};
 use crate::wire::ids::{Names, short_id};
 use crate::wire::loss::{stand_in, takes};
-use crate::wire::sse::{Message, Reader};
 use crate::wire::wanted::{Target, Wanted};
 use crate::wire::weave::{Piece, Plain, Weaver};
 
@@ -67,7 +69,7 @@ fn reasoning(wanted: &Wanted, target: &Target<'_>) -> Option<Value> {
 fn tools(chat: &Chat<'_>, wanted: &Wanted, body: &mut Map<String, Value>, names: &mut Names) {
     let offered: Vec<Value> = chat
         .offered()
-        .map(|tool| {
+        .map(|(_, tool)| {
             let mut made = json!({"type": "function", "name": names.shorten(&tool.name), "parameters": schema_of(tool), "strict": false});
             if let Some(description) = &tool.description {
                 made["description"] = (**description).into();
@@ -209,7 +211,7 @@ pub fn decode_whole(body: &[u8], names: &Names) -> Vec<Event> {
         return vec![broken("the upstream's answer is not JSON")];
     };
     let mut events = Vec::new();
-    let mut decoder = StreamDecoder::new(names.clone());
+    let mut decoder = Answers::new(names.clone());
     if value["output"].is_array() {
         decoder.weaver.start(value["id"].as_str(), usage_of(&value["usage"]), &mut events);
         for (index, item) in value["output"].as_array().into_iter().flatten().enumerate() {
@@ -220,29 +222,18 @@ pub fn decode_whole(body: &[u8], names: &Names) -> Vec<Event> {
     events
 }
 
-/// A stream of the API, as events.
+/// What a stream of the API, or a whole answer, says as events.
 #[derive(Debug)]
-pub struct StreamDecoder {
-    reader: Reader,
+pub(super) struct Answers {
     weaver: Weaver,
     /// Whether text of the item at hand was sent already, piece by piece: by the place of the item.
-    sent: Vec<u64>,
+    sent: HashSet<u64>,
 }
 
-impl StreamDecoder {
+impl Answers {
     /// For one answer; `names` are those that the request shortened.
-    pub fn new(names: Names) -> Self {
-        Self { reader: Reader::default(), weaver: Weaver::new(names), sent: Vec::new() }
-    }
-
-    fn message(&mut self, message: &Message, events: &mut Vec<Event>) {
-        if self.weaver.is_done() || message.data.trim() == "[DONE]" {
-            return;
-        }
-        match serde_json::from_str::<Value>(&message.data) {
-            Ok(value) => self.event(&value, events),
-            Err(_) => self.weaver.fail("api_error", "the upstream sent an event that is not JSON", events),
-        }
+    pub(super) fn new(names: Names) -> Self {
+        Self { weaver: Weaver::new(names), sent: HashSet::new() }
     }
 
     fn event(&mut self, value: &Value, events: &mut Vec<Event>) {
@@ -279,7 +270,7 @@ impl StreamDecoder {
             "response.completed" | "response.incomplete" | "response.failed" => self.end(&value["response"], events),
             "error" => {
                 let error = if value["error"].is_object() { &value["error"] } else { value };
-                let (kind, message) = super::completions::error_of(error);
+                let (kind, message) = error_of(error);
                 self.weaver.fail(kind, &message, events);
             }
             _ => {}
@@ -288,7 +279,7 @@ impl StreamDecoder {
 
     fn text(&mut self, kind: Plain, place: Option<u64>, text: &str, events: &mut Vec<Event>) {
         if !text.is_empty() {
-            self.sent.extend(place.filter(|place| !self.sent.contains(place)));
+            self.sent.extend(place);
         }
         self.weaver.text(kind, text, events);
     }
@@ -327,7 +318,7 @@ impl StreamDecoder {
 
     fn end(&mut self, response: &Value, events: &mut Vec<Event>) {
         if !response["error"].is_null() {
-            let (kind, message) = super::completions::error_of(&response["error"]);
+            let (kind, message) = error_of(&response["error"]);
             self.weaver.fail(kind, &message, events);
             return;
         }
@@ -360,17 +351,16 @@ fn piece<'v>(place: Option<u64>, item: &'v Value, arguments: &'v str) -> Piece<'
     }
 }
 
-impl Decoder for StreamDecoder {
-    fn push(&mut self, bytes: &[u8], events: &mut Vec<Event>) {
-        let mut messages = Vec::new();
-        let read = self.reader.push(bytes, |message| messages.push(message));
-        messages.iter().for_each(|message| self.message(message, events));
-        if read.is_err() {
-            self.weaver.fail("api_error", "the upstream sent an event that is too large", events);
-        }
+impl Chunks for Answers {
+    fn weaver(&mut self) -> &mut Weaver {
+        &mut self.weaver
     }
 
-    fn finish(&mut self, events: &mut Vec<Event>) {
+    fn chunk(&mut self, value: &Value, events: &mut Vec<Event>) {
+        self.event(value, events);
+    }
+
+    fn over(&mut self, events: &mut Vec<Event>) {
         self.weaver.fail("api_error", "the upstream's stream ended before it was whole", events);
     }
 }

@@ -2,6 +2,7 @@
 //! in the order of its calls, whatever order and messages they came in.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, VecDeque};
 
 use crate::wire::chat::{Block, Chat, Role, referenced};
 
@@ -53,12 +54,14 @@ impl Answered<'_, '_> {
 
 /// The turns of a chat, oldest first. None is empty.
 pub fn turns<'c, 'a>(chat: &'c Chat<'a>) -> Vec<Turn<'c, 'a>> {
-    // Every result, by its place; those that a call has taken are marked.
-    let mut results: Vec<(usize, &'c str, &'c [Block<'a>], bool, bool)> = Vec::new();
+    // Every result, in its order, and where those of an id stand.
+    let mut results: Vec<Found<'c, 'a>> = Vec::new();
+    let mut by_id: HashMap<&'c str, VecDeque<usize>> = HashMap::new();
     for (at, message) in chat.messages.iter().enumerate().filter(|(_, message)| message.role == Role::User) {
         for block in &message.blocks {
             if let Block::ToolResult { id, blocks, is_error } = block {
-                results.push((at, &**id, blocks, *is_error, false));
+                by_id.entry(&**id).or_default().push_back(results.len());
+                results.push(Found { at, blocks, is_error: *is_error, is_taken: false });
             }
         }
     }
@@ -75,11 +78,18 @@ pub fn turns<'c, 'a>(chat: &'c Chat<'a>) -> Vec<Turn<'c, 'a>> {
                 let mut answers = Vec::new();
                 for block in &message.blocks {
                     let Block::ToolUse { id, name, .. } = block else { continue };
-                    let found = results.iter_mut().find(|result| result.0 > at && result.1 == &**id && !result.4);
-                    let (blocks, is_error) = match found {
+                    let of_id = by_id.get_mut(&**id);
+                    // Those that stand before the call answered another one.
+                    let found = of_id.and_then(|places| {
+                        while places.front().is_some_and(|place| results[*place].at <= at) {
+                            places.pop_front();
+                        }
+                        places.pop_front()
+                    });
+                    let (blocks, is_error) = match found.and_then(|place| results.get_mut(place)) {
                         Some(result) => {
-                            result.4 = true;
-                            (result.2, result.3)
+                            result.is_taken = true;
+                            (result.blocks, result.is_error)
                         }
                         // A call that nobody answered is refused, unless the conversation ends with it.
                         None if is_last => continue,
@@ -95,7 +105,7 @@ pub fn turns<'c, 'a>(chat: &'c Chat<'a>) -> Vec<Turn<'c, 'a>> {
                 let mut own = Vec::new();
                 for (index, block) in message.blocks.iter().enumerate() {
                     if matches!(block, Block::ToolResult { .. }) {
-                        let is_taken = results.get(next_result).is_some_and(|result| result.4);
+                        let is_taken = results.get(next_result).is_some_and(|result| result.is_taken);
                         next_result += 1;
                         if is_taken {
                             continue;
@@ -110,6 +120,16 @@ pub fn turns<'c, 'a>(chat: &'c Chat<'a>) -> Vec<Turn<'c, 'a>> {
         }
     }
     made
+}
+
+/// A result as it stands in the conversation.
+struct Found<'c, 'a> {
+    /// Its message.
+    at: usize,
+    blocks: &'c [Block<'a>],
+    is_error: bool,
+    /// A call has taken it.
+    is_taken: bool,
 }
 
 /// The texts of some blocks; what is no text, image or call is given as the JSON that it is.
@@ -140,14 +160,4 @@ pub fn text_of<'c>(block: &'c Block<'_>) -> Option<Cow<'c, str>> {
 pub fn reminder(blocks: &[Block<'_>]) -> Option<String> {
     let text = plain(blocks);
     (!text.is_empty()).then(|| format!("<system-reminder>\n{text}\n</system-reminder>"))
-}
-
-/// The input of a call as an object, whatever a client made of it.
-pub fn object(input: &str) -> serde_json::Value {
-    match serde_json::from_str(input) {
-        Ok(value @ serde_json::Value::Object(_)) => value,
-        Ok(other) if !other.is_null() => serde_json::json!({"arguments": other}),
-        Err(_) if !input.trim().is_empty() => serde_json::json!({"arguments": input}),
-        Ok(_) | Err(_) => serde_json::json!({}),
-    }
 }

@@ -6,26 +6,9 @@ use serde_json::{Value, json};
 
 use super::Head;
 use super::grammar::{self, Between, Fresh, Other, Text, Thinking, Tool};
+use crate::wire::chat::object;
 use crate::wire::event::{Answer, Event, Opened, Stop, Usage};
 use crate::wire::foreign;
-use crate::wire::provider::turns::object;
-
-/// The error type of a status.
-pub fn error_kind(status: u16) -> &'static str {
-    match status {
-        401 => "authentication_error",
-        402 => "billing_error",
-        403 => "permission_error",
-        404 => "not_found_error",
-        409 => "conflict_error",
-        413 => "request_too_large",
-        429 => "rate_limit_error",
-        504 | 408 => "timeout_error",
-        503 | 529 => "overloaded_error",
-        400..=499 => "invalid_request_error",
-        _ => "api_error",
-    }
-}
 
 /// The body of an error.
 pub fn error_body(kind: &str, message: &str, request_id: &str) -> String {

@@ -6,7 +6,7 @@ pub mod messages;
 pub mod responses;
 
 use crate::wire::Client;
-use crate::wire::event::{Answer, Event};
+use crate::wire::event::{Answer, Event, error_kind};
 
 /// What an answer says of itself, and what it needs to know of its request.
 #[derive(Debug, Clone, Default)]
@@ -70,7 +70,7 @@ pub fn whole(client: Client, answer: &Answer, head: &Head) -> String {
 /// The body of an error; `code` is OpenAI's word for what a program can do something about.
 pub fn error_body(client: Client, status: u16, message: &str, code: Option<&str>, request_id: &str) -> String {
     match client {
-        Client::Messages => messages::error_body(messages::error_kind(status), message, request_id),
+        Client::Messages => messages::error_body(error_kind(status), message, request_id),
         Client::Completions | Client::Responses => completions::error_body(status, message, code),
     }
 }

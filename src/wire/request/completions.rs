@@ -3,8 +3,11 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::{Content, choice_word, content};
 use crate::wire::Client;
-use crate::wire::chat::{BadBody, Block, Chat, Mark, Media, Message, Role, Thinking, Tool, ToolChoice, read, words};
+use crate::wire::chat::{
+    BadBody, Block, Chat, Mark, Media, Message, Role, Thinking, Tool, ToolChoice, last_marks, read, words,
+};
 use crate::wire::text::Str;
 
 #[derive(Deserialize)]
@@ -158,21 +161,21 @@ pub fn decode(body: &[u8]) -> Result<Chat<'_>, BadBody> {
     let mut cached = Vec::new();
     for (index, message) in raw.messages.into_iter().enumerate() {
         let place = format!("messages.{index}.content");
-        let (mut blocks, marks) =
-            message.content.map_or_else(|| Ok(Content::default()), |content| parts(content, &place))?;
-        let mark = |block: usize| Mark::Block(messages.len(), block);
-        match &*message.role {
-            "system" | "developer" if messages.is_empty() => {
-                for (index, block) in blocks.into_iter().enumerate() {
-                    let Block::Text(text) = block else { continue };
-                    cached.extend(marks.contains(&index).then_some(Mark::System(system.len())));
-                    system.push(text);
-                }
-                continue;
+        let said = message.content.map_or_else(|| Ok(Content::default()), |raw| content(raw, &place, part))?;
+        let is_leading = messages.is_empty() && matches!(&*message.role, "system" | "developer");
+        if is_leading {
+            for (block, is_cached) in said {
+                let Block::Text(text) = block else { continue };
+                cached.extend(is_cached.then_some(Mark::System(system.len())));
+                system.push(text);
             }
-            "user" => cached.extend(marks.into_iter().map(mark)),
-            _ => {}
+            continue;
         }
+        if &*message.role == "user" {
+            let marked = said.iter().enumerate().filter(|(_, (_, is_cached))| *is_cached);
+            cached.extend(marked.map(|(block, _)| Mark::Block(messages.len(), block)));
+        }
+        let mut blocks: Vec<Block<'_>> = said.into_iter().map(|(block, _)| block).collect();
         match &*message.role {
             "system" | "developer" => messages.push(Message { role: Role::System, blocks }),
             "user" => messages.push(Message { role: Role::User, blocks }),
@@ -217,7 +220,7 @@ pub fn decode(body: &[u8]) -> Result<Chat<'_>, BadBody> {
         metadata: raw.metadata.map(super::messages::texts_of).unwrap_or_default(),
         user: raw.user,
         schema: raw.response_format.and_then(|format| format.json_schema).and_then(|schema| schema.schema),
-        cached,
+        cached: last_marks(cached),
     })
 }
 
@@ -251,14 +254,8 @@ fn tool(raw: &RawValue) -> Result<Tool<'_>, BadBody> {
 }
 
 fn tool_choice(raw: &RawValue) -> Result<ToolChoice<'_>, BadBody> {
-    if raw.get().starts_with('"') {
-        let word: Str<'_> =
-            serde_json::from_str(raw.get()).map_err(|error| BadBody(format!("tool_choice: {}", words(&error))))?;
-        return Ok(match &*word {
-            "required" => ToolChoice::Any,
-            "none" => ToolChoice::None,
-            _ => ToolChoice::Auto,
-        });
+    if let Some(choice) = choice_word(raw)? {
+        return Ok(choice);
     }
     let read: Option<RawTool<'_>> =
         serde_json::from_str(raw.get()).map_err(|error| BadBody(format!("tool_choice: {}", words(&error))))?;
@@ -276,29 +273,6 @@ fn thinking<'a>(details: Vec<&'a RawValue>, text: Option<Str<'a>>) -> Vec<Block<
         return text.map(|text| Block::Thinking { text, signature: Str::default() }).into_iter().collect();
     }
     signed
-}
-
-/// Blocks, and those of them up to which a cache is wanted.
-type Content<'a> = (Vec<Block<'a>>, Vec<usize>);
-
-/// A content: a string, or a list of parts.
-fn parts<'a>(content: &'a RawValue, place: &str) -> Result<Content<'a>, BadBody> {
-    let fail = |error: serde_json::Error| BadBody(format!("{place}: {}", words(&error)));
-    match content.get().as_bytes().first() {
-        Some(b'"') => Ok((vec![Block::Text(serde_json::from_str(content.get()).map_err(fail)?)], Vec::new())),
-        Some(b'[') => {
-            let raw: Vec<&RawValue> = serde_json::from_str(content.get()).map_err(fail)?;
-            let (mut blocks, mut marks) = (Vec::with_capacity(raw.len()), Vec::new());
-            for (index, raw) in raw.into_iter().enumerate() {
-                let (block, is_cached) = part(raw).map_err(fail)?;
-                blocks.push(block);
-                marks.extend(is_cached.then_some(index));
-            }
-            Ok((blocks, marks))
-        }
-        Some(b'n') => Ok(Content::default()),
-        _ => Err(BadBody(format!("{place}: expected a string or a list of parts"))),
-    }
 }
 
 /// A part, and whether a cache is wanted up to it.

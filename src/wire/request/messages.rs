@@ -7,7 +7,9 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::wire::Client;
-use crate::wire::chat::{BadBody, Block, Chat, Mark, Media, Message, Role, Thinking, Tool, ToolChoice, read, words};
+use crate::wire::chat::{
+    BadBody, Block, Chat, Mark, Media, Message, Role, Thinking, Tool, ToolChoice, last_marks, read, words,
+};
 use crate::wire::text::Str;
 
 #[derive(serde::Deserialize)]
@@ -174,7 +176,7 @@ pub fn decode(body: &[u8]) -> Result<Chat<'_>, BadBody> {
         effort: output.and_then(|output| output.effort),
         metadata,
         user,
-        cached,
+        cached: last_marks(cached),
     })
 }
 

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::completions::media_of_url;
+use super::{choice_word, content};
 use crate::wire::Client;
 use crate::wire::chat::{BadBody, Block, Chat, Media, Message, Role, Thinking, Tool, ToolChoice, read, words};
 use crate::wire::foreign::of_responses;
@@ -275,31 +276,18 @@ fn tool(raw: &RawValue) -> Result<Tool<'_>, BadBody> {
 }
 
 fn tool_choice(raw: &RawValue) -> Result<ToolChoice<'_>, BadBody> {
-    let fail = |error: serde_json::Error| BadBody(format!("tool_choice: {}", words(&error)));
-    if raw.get().starts_with('"') {
-        let word: Str<'_> = serde_json::from_str(raw.get()).map_err(fail)?;
-        return Ok(match &*word {
-            "required" => ToolChoice::Any,
-            "none" => ToolChoice::None,
-            _ => ToolChoice::Auto,
-        });
+    if let Some(choice) = choice_word(raw)? {
+        return Ok(choice);
     }
-    let read: Option<RawTool<'_>> = serde_json::from_str(raw.get()).map_err(fail)?;
+    let read: Option<RawTool<'_>> =
+        serde_json::from_str(raw.get()).map_err(|error| BadBody(format!("tool_choice: {}", words(&error))))?;
     Ok(read.and_then(|choice| choice.name).map_or(ToolChoice::Auto, ToolChoice::Tool))
 }
 
 /// A content: a string, or a list of parts.
-fn parts<'a>(content: &'a RawValue, place: &str) -> Result<Vec<Block<'a>>, BadBody> {
-    let fail = |error: serde_json::Error| BadBody(format!("{place}: {}", words(&error)));
-    match content.get().as_bytes().first() {
-        Some(b'"') => Ok(vec![Block::Text(serde_json::from_str(content.get()).map_err(fail)?)]),
-        Some(b'[') => {
-            let raw: Vec<&RawValue> = serde_json::from_str(content.get()).map_err(fail)?;
-            raw.into_iter().map(|raw| part(raw).map_err(fail)).collect()
-        }
-        Some(b'n') => Ok(Vec::new()),
-        _ => Err(BadBody(format!("{place}: expected a string or a list of parts"))),
-    }
+fn parts<'a>(raw: &'a RawValue, place: &str) -> Result<Vec<Block<'a>>, BadBody> {
+    let read = content(raw, place, |raw| Ok((part(raw)?, false)))?;
+    Ok(read.into_iter().map(|(block, _)| block).collect())
 }
 
 fn part(raw: &RawValue) -> Result<Block<'_>, serde_json::Error> {
