@@ -5,7 +5,7 @@ use claude_router::wire::event::{Event, Opened, Stop, assemble};
 use claude_router::wire::foreign::{self, Maker};
 use claude_router::wire::ids::{Names, short_id};
 use claude_router::wire::patch::{self, Changes};
-use claude_router::wire::provider::schema::project;
+use claude_router::wire::provider::schema::{self, WRITTEN_OUT_MAX};
 use claude_router::wire::refused::{self, Refused};
 use claude_router::wire::wanted::{Dialect, Target};
 use claude_router::wire::{Api, Client, provider};
@@ -66,6 +66,10 @@ fn called(result: Value) -> Value {
         ])),
         json!({"tools": [{"name": "Run", "input_schema": {"type": "object"}}]}),
     )
+}
+
+fn project(schema: &Value) -> Value {
+    schema::project(schema, &mut WRITTEN_OUT_MAX.clone())
 }
 
 const FOREIGN: [Api; 5] = [Api::Completions, Api::Responses, Api::Gemini, Api::Ollama, Api::Generate];
@@ -642,11 +646,15 @@ fn trap_53_what_a_provider_refuses_by_name_is_left_out() {
         assert_eq!(refused::named(500, message), []);
     }
     // A value that is refused says nothing of others, unless there is only one.
-    assert!(!refused::is_lasting("Unsupported value: 'reasoning_effort' does not support 'xhigh' with this model."));
-    assert!(cases.iter().all(|(message, _)| refused::is_lasting(message)));
-    let body = "{\"model\":\"m\", \"top_k\" : 5,\"messages\":[{\"role\":\"user\",\"content\":[{\"cache_control\":{\"type\":\"ephemeral\",\"ttl\":\"1h\"}},{\"type\":\"tool_use\",\"input\":{\"ttl\":3}}]}]}";
+    let value = "Unsupported value: 'reasoning_effort' does not support 'xhigh' with this model.";
+    assert_eq!(refused::lasting(value, &refused::named(400, value)), []);
+    for (message, wanted) in cases.iter().filter(|(_, wanted)| !matches!(wanted.first(), Some(Refused::Beta(_)))) {
+        assert_eq!(refused::lasting(message, wanted), *wanted);
+    }
+    let body = "{\"model\":\"m\", \"top_k\" : 5,\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"cache_control\":{\"type\":\"ephemeral\",\"ttl\":\"1h\"}},{\"type\":\"tool_use\",\"input\":{\"ttl\":3}}]}]}";
     assert_eq!(refused::without(body.as_bytes(), &[member(&["top_k"])]).unwrap(), body.replace("\"top_k\" : 5,", ""));
-    let less = refused::without(body.as_bytes(), &[member(&["messages", "ttl"])]).unwrap();
+    let less = refused::without(body.as_bytes(), &[member(&["messages", "content", "text", "cache_control", "ttl"])])
+        .unwrap_or_default();
     assert!(less.contains("{\"ttl\":3}") && !less.contains("1h"), "what is the client's own stays: {less}");
     assert_eq!(refused::without(body.as_bytes(), &[member(&["absent"]), beta("x")]), None);
     assert_eq!(
@@ -862,4 +870,87 @@ fn what_waits_for_its_end_has_a_limit() {
     let ends: Vec<&Event> =
         events.iter().filter(|event| matches!(event, Event::End { .. } | Event::Error { .. })).collect();
     assert!(matches!(ends.as_slice(), [Event::Error { message, .. }] if message.contains("too large")), "{ends:?}");
+}
+
+#[test]
+fn no_client_teaches_the_router_to_leave_out_what_others_say() {
+    let member = |path: &[&str]| Refused::Member(path.iter().map(|part| (*part).to_owned()).collect());
+    // What a provider repeats of a client's words is not its own.
+    for echo in [
+        "messages.0.content.0: Input tag 'metadata: Extra inputs are not permitted' found",
+        "Invalid value 'Unknown parameter: 'thinking''",
+        "tools.0.name: 'x' does not match",
+    ] {
+        assert_eq!(refused::named(400, echo), [], "{echo}");
+    }
+    // A member that a client made up below a mark of a cache bears the name of what carries the words.
+    assert_eq!(refused::named(400, "messages.0.content.0.text.cache_control.text: Extra inputs are not permitted"), []);
+    // Others are taken out at their place alone, in all elements of a list.
+    let body = json!({"messages": [{"role": "user", "foo": 1, "content": [{"type": "text", "text": "said", "foo": 2, "cache_control": {"type": "ephemeral", "foo": 3}}, {"type": "tool_use", "input": {"foo": 4}}]}], "foo": 5});
+    let less = |path: &[&str]| {
+        refused::without(body.to_string().as_bytes(), &[member(path)])
+            .map(|less| serde_json::from_str::<Value>(&less).unwrap().to_string())
+    };
+    let gone = |n: u64| body.to_string().replace(&format!(",\"foo\":{n}"), "");
+    assert_eq!(less(&["messages", "foo"]), Some(gone(1)));
+    assert_eq!(less(&["messages", "content", "text", "foo"]), Some(gone(2)));
+    assert_eq!(less(&["messages", "content", "text", "cache_control", "foo"]), Some(gone(3)));
+    assert_eq!(less(&["foo"]), Some(gone(5)));
+    assert_eq!(less(&["messages", "content", "cache_control", "bar"]), None);
+    // A flag that nobody knows takes its member along once, and teaches only the flag.
+    let named = refused::named(400, "Unexpected value(s) `context-management-x` for the `anthropic-beta` header.");
+    assert_eq!(named.len(), 2);
+    assert_eq!(refused::lasting("", &named), [Refused::Beta("context-management-x".to_owned())]);
+}
+
+#[test]
+fn a_schema_made_to_be_endless_ends() {
+    let size = |schema: &Value| project(schema).to_string().len();
+    let tree = json!({"type": "object", "properties": {"a": {"$ref": "#"}, "b": {"$ref": "#"}, "c": {"items": {"$ref": "#"}, "type": "array"}}});
+    assert!(size(&tree) < 1_000, "{}", project(&tree));
+    // Each of these refers twice to the next.
+    let mut levels = serde_json::Map::new();
+    for n in 0..40 {
+        let next = json!({"$ref": format!("#/$defs/l{}", n + 1)});
+        levels.insert(format!("l{n}"), json!({"type": "object", "properties": {"a": next, "b": next}}));
+    }
+    let doubling = json!({"$ref": "#/$defs/l0", "$defs": levels});
+    assert!(size(&doubling) < 10_000_000);
+    // And so do many of them in one request.
+    let tools: Vec<Value> = (0..500).map(|n| json!({"name": format!("tool_{n}"), "input_schema": {"type": "object", "properties": {"x": doubling}, "$defs": doubling["$defs"]}})).collect();
+    let body = with(ask(json!([{"role": "user", "content": "x"}])), json!({"tools": tools}));
+    assert!(to(Api::Gemini, &body).to_string().len() < 20_000_000);
+}
+
+#[test]
+fn a_conversation_of_many_calls_costs_what_it_is_long() {
+    // A hundred thousand calls with their results, in the worst order: quadratic work would take hours.
+    let n = 100_000;
+    let calls: Vec<Value> =
+        (0..n).map(|n| json!({"type": "tool_use", "id": format!("t{n}"), "name": "Run", "input": {}})).collect();
+    let results: Vec<Value> = (0..n).rev().map(|n| json!({"type": "tool_result", "tool_use_id": format!("t{n}"), "content": "x", "cache_control": {"type": "ephemeral"}})).collect();
+    let tools: Vec<Value> = (0..2_000)
+        .map(|n| json!({"name": format!("tool_{n}"), "defer_loading": true, "input_schema": {"type": "object"}}))
+        .collect();
+    let body = with(
+        ask(
+            json!([{"role": "user", "content": "x"}, {"role": "assistant", "content": calls}, {"role": "user", "content": results}]),
+        ),
+        json!({"tools": tools}),
+    );
+    let completions = to(Api::Completions, &body);
+    assert_eq!(completions["messages"].as_array().unwrap().len(), n + 2);
+    assert_eq!(completions["messages"][2]["tool_call_id"], "t0");
+}
+
+#[test]
+fn an_answer_of_more_calls_than_there_are_is_an_error() {
+    let call = |n: usize| {
+        chunk(
+            json!({"tool_calls": [{"index": n, "id": "same", "function": {"name": "Run", "arguments": "{}"}}, {"index": n, "id": format!("c{n}"), "function": {"name": "Run", "arguments": "{}"}}]}),
+        )
+    };
+    let stream: String = (0..20_000).map(|n| sse(&[call(n)])).collect();
+    let events = decode(Api::Completions, &[stream.as_bytes()]);
+    assert!(matches!(events.last(), Some(Event::Error { message, .. }) if message.contains("too large")));
 }

@@ -25,7 +25,7 @@ use crate::proxy::upstream::{self, Refusal};
 use crate::proxy::{Active, App, echo, headers};
 use crate::state::ledger::Caller;
 use crate::wire::overflow::Overflow;
-use crate::wire::refused::is_lasting;
+use crate::wire::refused::lasting;
 use crate::wire::reply::Head;
 use crate::wire::{Api, Client, retry};
 
@@ -292,7 +292,10 @@ async fn target(
         asked: &decided.asked,
         input_at_most: decided.input_at_most,
     };
-    let mut outgoing = outgoing::make(call, provider, card, &making).map_err(|failure| (failure, true))?;
+    let making = || outgoing::make(call, provider, card, &making);
+    // Translating a large body takes a while: what else runs on this thread does not wait for it.
+    let made = if call.body.len() < LARGE_BODY { making() } else { tokio::task::block_in_place(making) };
+    let mut outgoing = made.map_err(|failure| (failure, true))?;
     let name = card.full_name();
     outgoing.leave_out(&app.learnt.of(&name));
     if provider.strict && !outgoing.lost.is_empty() {
@@ -308,9 +311,7 @@ async fn target(
             Err((failure, _)) if may_leave_out && !failure.refused.is_empty() => {
                 // Once: a provider that goes on refusing says the rest to the client.
                 may_leave_out = false;
-                if is_lasting(&failure.message) {
-                    app.learnt.add(&name, &failure.refused);
-                }
+                app.learnt.add(&name, &lasting(&failure.message, &failure.refused));
                 if !outgoing.leave_out(&failure.refused) {
                     return Err((failure, false));
                 }

@@ -26,19 +26,20 @@ pub enum Refused {
     Beta(String),
 }
 
-/// Messages; the group `path` is the member. The first that fits is taken.
+/// Messages; the group `path` is the member. The first that fits is taken. They fit at the beginning, where no words of a
+/// client stand that the provider repeats.
 const FORMS: &[&str] = &[
     // OpenAI, Azure.
-    r"Unsupported (?:parameter|value): '(?<path>[^']+)'",
-    r"Unrecognized request arguments? supplied: (?<path>[\w.\[\]]+)",
-    r"Unknown parameter: '(?<path>[^']+)'",
+    r"^Unsupported (?:parameter|value): '(?<path>[^']+)'",
+    r"^Unrecognized request arguments? supplied: (?<path>[\w.\[\]]+)",
+    r"^Unknown parameter: '(?<path>[^']+)'",
     // Anthropic, and servers in Python.
-    r"(?<path>[\w.]+): Extra inputs are not permitted",
-    r"[`'](?<path>temperature|top_p|top_k|stop_sequences)[`'] (?:is|are) (?:not supported|deprecated)",
+    r"^(?<path>[\w.]+): Extra inputs are not permitted",
+    r"^[`'](?<path>temperature|top_p|top_k|stop_sequences)[`'] (?:is|are) (?:not supported|deprecated)",
     r#"extra_forbidden['"], ['"]loc['"]: [\[(]['"]body['"], (?<path>[^\])]+)[\])]"#,
     // Gemini.
-    r#"Unknown name \\?"(?<path>\w+)\\?" at '(?<parent>[\w.\[\]]+)'"#,
-    r#"Unknown name \\?"(?<path>\w+)\\?""#,
+    r#"^Invalid JSON payload received\. Unknown name \\?"(?<path>\w+)\\?" at '(?<parent>[\w.\[\]]+)'"#,
+    r#"^Invalid JSON payload received\. Unknown name \\?"(?<path>\w+)\\?""#,
     // Groq.
     r"property '(?<path>[^']+)' is unsupported",
 ];
@@ -62,8 +63,23 @@ const KEPT: &[&str] = &[
     "tools",
     "stream",
 ];
-/// What a client's own data is, into which nothing looks.
-const OPAQUE: &[&str] = &["input", "input_schema", "parameters", "arguments", "args", "properties", "response"];
+/// Members that carry what is said: no refusal takes them out of anything.
+const CONTENT: &[&str] = &[
+    "type",
+    "role",
+    "content",
+    "text",
+    "parts",
+    "id",
+    "name",
+    "tool_use_id",
+    "call_id",
+    "data",
+    "source",
+    "thinking",
+    "signature",
+    "properties",
+];
 /// Members of the body that mean nothing without a flag of the header, and the other way round: one goes with the other.
 const PAIRS: &[(&str, &str)] = &[
     ("context_management", "context-management-"),
@@ -103,14 +119,20 @@ pub fn named(status: u16, message: &str) -> Vec<Refused> {
     let path: Vec<String> = parts.filter(is_name).map(camel).collect();
     match path.as_slice() {
         [] => Vec::new(),
+        [_, .., leaf] if CONTENT.contains(&leaf.as_str()) => Vec::new(),
         [one] if KEPT.contains(&one.as_str()) || one == "max_tokens" => Vec::new(),
         _ => with_pair(Refused::Member(path)),
     }
 }
 
-/// Whether a refusal holds for other requests too: one of a value alone says nothing of other values.
-pub fn is_lasting(message: &str) -> bool {
-    !message.contains("Unsupported value") || message.contains("Only the default")
+/// What of a refusal holds for other requests too. A value that is refused says nothing of other values; a flag that is
+/// refused says nothing of the member that goes with it, because a client writes whatever flag it likes.
+pub fn lasting(message: &str, refused: &[Refused]) -> Vec<Refused> {
+    if message.contains("Unsupported value") && !message.contains("Only the default") {
+        return Vec::new();
+    }
+    let is_of_flag = matches!(refused.first(), Some(Refused::Beta(_)));
+    refused.iter().filter(|one| !is_of_flag || matches!(one, Refused::Beta(_))).cloned().collect()
 }
 
 /// Gemini's messages name its members in another spelling than its bodies.
@@ -161,14 +183,14 @@ pub fn without(body: &[u8], refused: &[Refused]) -> Option<String> {
 
 fn leave_out(body: &[u8], path: &[String]) -> Option<String> {
     let mut patch = Patch::new(body)?;
-    let (top, leaf) = (path.first()?, path.last()?);
+    let (top, rest) = path.split_first()?;
     let value = patch.get(top)?;
-    if path.len() == 1 {
+    if rest.is_empty() {
         patch.remove(top);
         return Some(patch.apply());
     }
     let mut read: Value = serde_json::from_str(value).ok()?;
-    if !remove(&mut read, leaf) {
+    if !remove(&mut read, rest) {
         return None;
     }
     // An object that held nothing else goes with it.
@@ -180,21 +202,21 @@ fn leave_out(body: &[u8], path: &[String]) -> Option<String> {
     Some(patch.apply())
 }
 
-/// Takes a member out of everything below a value; whether there was one.
-fn remove(value: &mut Value, leaf: &str) -> bool {
-    match value {
-        Value::Object(members) => {
-            let mut found = members.shift_remove(leaf).is_some();
-            for (name, inner) in members.iter_mut() {
-                if !OPAQUE.contains(&name.as_str()) {
-                    found |= remove(inner, leaf);
-                }
-            }
-            found
-        }
-        Value::Array(items) => {
-            let found: Vec<bool> = items.iter_mut().map(|item| remove(item, leaf)).collect();
+/// Takes a member out of a value, exactly at its path; whether it was there. Lists are gone through; what only names the
+/// kind of an object (`messages.0.content.1.text.foo`, `tools.0.custom.foo`) is no step.
+fn remove(value: &mut Value, path: &[String]) -> bool {
+    match (value, path) {
+        (Value::Array(items), path) => {
+            let found: Vec<bool> = items.iter_mut().map(|item| remove(item, path)).collect();
             found.contains(&true)
+        }
+        (Value::Object(members), [leaf]) => members.shift_remove(leaf).is_some(),
+        (value @ Value::Object(_), [step, rest @ ..]) => {
+            let is_kind = value["type"] == step.as_str() || (step == "custom" && value["type"].is_null());
+            if is_kind {
+                return remove(value, rest);
+            }
+            value.get_mut(step).is_some_and(|inner| remove(inner, rest))
         }
         _ => false,
     }

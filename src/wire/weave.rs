@@ -37,6 +37,8 @@ enum Kind {
     Call { index: Option<u64>, id: String, name: String },
 }
 
+/// How many blocks may wait, and how many calls an answer may have: no answer has as many.
+const BLOCKS_MAX: usize = 4_096;
 /// How much of an answer may wait for what comes before it, or for its end, in bytes: no answer has as much.
 const WAITING_MAX: usize = 64 << 20;
 
@@ -265,7 +267,7 @@ impl Weaver {
             self.gone.push(Part::new(kind));
         }
         let waiting: usize = self.parts.iter().map(|part| part.body.len()).sum();
-        if waiting > WAITING_MAX {
+        if waiting > WAITING_MAX || self.parts.len() > BLOCKS_MAX || self.n_calls > BLOCKS_MAX {
             self.parts.clear();
             self.fail("api_error", "the upstream's answer is too large", events);
         }
@@ -282,7 +284,7 @@ impl Weaver {
         };
         let mut unique = if id.is_empty() { self.names.call_id(self.n_calls) } else { clean_id(id) };
         while self.used_ids.contains(&unique) {
-            unique.push_str("_2");
+            unique = format!("{unique}_{}", self.n_calls);
         }
         let opened = Opened::ToolUse { id: unique.clone(), name: self.names.restore(name) };
         self.n_calls += 1;

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::schema::project;
+use super::schema::{WRITTEN_OUT_MAX, project};
 use super::stream::Chunks;
 use super::turns::{NO_OUTPUT, Turn, plain, reminder, text_of, turns};
 use super::{Encoded, choice_of, count, error_of, members, schema_of, written};
@@ -57,7 +57,7 @@ fn generation(wanted: &Wanted, target: &Target<'_>) -> Map<String, Value> {
         (Thinking::On(_), None) => Some(json!({"includeThoughts": true})),
         (Thinking::Unsaid, None) => None,
     };
-    let schema = wanted.schema.as_ref();
+    let (schema, mut left) = (wanted.schema.as_ref(), WRITTEN_OUT_MAX);
     let members = [
         ("maxOutputTokens", wanted.max_tokens.map(Value::from)),
         ("temperature", wanted.temperature.map(Value::from)),
@@ -65,7 +65,7 @@ fn generation(wanted: &Wanted, target: &Target<'_>) -> Map<String, Value> {
         ("topK", wanted.top_k.map(Value::from)),
         ("stopSequences", (!wanted.stop.is_empty()).then(|| wanted.stop.clone().into())),
         ("responseMimeType", schema.map(|_| "application/json".into())),
-        ("responseSchema", schema.map(project)),
+        ("responseSchema", schema.map(|schema| project(schema, &mut left))),
         ("thinkingConfig", thinking),
     ];
     config.extend(members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
@@ -73,6 +73,7 @@ fn generation(wanted: &Wanted, target: &Target<'_>) -> Map<String, Value> {
 }
 
 fn tools(chat: &Chat<'_>, body: &mut Map<String, Value>, names: &mut Names) {
+    let mut left = WRITTEN_OUT_MAX;
     let declared: Vec<Value> = chat
         .offered()
         .map(|(_, tool)| {
@@ -80,7 +81,7 @@ fn tools(chat: &Chat<'_>, body: &mut Map<String, Value>, names: &mut Names) {
             if let Some(description) = &tool.description {
                 made["description"] = (**description).into();
             }
-            let parameters = project(&schema_of(tool));
+            let parameters = project(&schema_of(tool), &mut left);
             // An object without properties is refused; a function without parameters is not.
             if parameters["properties"].as_object().is_some_and(|properties| !properties.is_empty()) {
                 made["parameters"] = parameters;

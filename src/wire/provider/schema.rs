@@ -23,66 +23,134 @@ const KEPT: &[&str] = &[
 ];
 /// The formats of texts that are known; those of numbers are all known.
 const TEXT_FORMATS: &[&str] = &["enum", "date-time"];
-/// How deep a schema may be: what refers to itself would have no end.
+/// How many parts the schemas of a request may get by writing out what they refer to: what refers to itself would have no
+/// end, and what refers twice to what refers twice is soon larger than all memory.
+pub const WRITTEN_OUT_MAX: usize = 100_000;
+/// How deep it may be.
 const DEPTH_MAX: usize = 32;
+
+/// A schema as it is being written out.
+struct Projection<'s> {
+    root: &'s Value,
+    /// The references that are open: one of them again would have no end.
+    open: Vec<&'s str>,
+    /// How many parts may still be written out.
+    left: &'s mut usize,
+}
 
 /// A JSON schema in the part of `OpenAPI`'s that the API takes: what it has no word for is said otherwise where that means
 /// the same, and left out where not.
-pub fn project(schema: &Value) -> Value {
-    projected(schema, schema, 0)
+///
+/// `left` is how many parts may still be written out, of [`WRITTEN_OUT_MAX`] for a request: beyond that a reference is any
+/// object.
+pub fn project(schema: &Value, left: &mut usize) -> Value {
+    Projection { root: schema, open: Vec::new(), left }.of(schema, 0)
 }
 
-fn projected(schema: &Value, root: &Value, depth: usize) -> Value {
-    let Value::Object(map) = schema else { return json!({}) };
-    if depth > DEPTH_MAX {
-        return json!({"type": "object"});
+impl<'s> Projection<'s> {
+    fn of(&mut self, schema: &'s Value, depth: usize) -> Value {
+        let Value::Object(map) = schema else { return json!({}) };
+        if !self.open.is_empty() {
+            *self.left = self.left.saturating_sub(1);
+        }
+        if depth > DEPTH_MAX {
+            return json!({"type": "object"});
+        }
+        if let Some(target) = map.get("$ref").and_then(Value::as_str).and_then(|path| path.strip_prefix('#')) {
+            let found = self.root.pointer(target).filter(|_| *self.left > 0 && !self.open.contains(&target));
+            let Some(found) = found else { return json!({"type": "object"}) };
+            self.open.push(target);
+            let made = self.of(found, depth + 1);
+            self.open.pop();
+            return made;
+        }
+        let mut made = Map::new();
+        for name in KEPT {
+            if let Some(value) = map.get(*name) {
+                made.insert((*name).to_owned(), value.clone());
+            }
+        }
+        type_of(map, &mut made);
+        limits(map, &mut made);
+        if let Some(values) = map.get("enum").and_then(Value::as_array) {
+            texts(values, &mut made);
+        } else if let Some(value) = map.get("const") {
+            texts(std::slice::from_ref(value), &mut made);
+        }
+        if let Some(format) = map.get("format").and_then(Value::as_str) {
+            let is_text = made.get("type").is_some_and(|kind| kind == "string");
+            if !is_text || TEXT_FORMATS.contains(&format) {
+                made.insert("format".to_owned(), format.into());
+            }
+        }
+        if let Some(properties) = map.get("properties").and_then(Value::as_object) {
+            let inner = properties.iter().map(|(name, inner)| (name.clone(), self.of(inner, depth + 1)));
+            made.insert("properties".to_owned(), Value::Object(inner.collect()));
+            made.entry("type").or_insert_with(|| "object".into());
+            let required = map.get("required").and_then(Value::as_array);
+            // A property that is required has to be there.
+            let there = required
+                .into_iter()
+                .flatten()
+                .filter(|name| name.as_str().is_some_and(|name| properties.contains_key(name)));
+            let there: Vec<Value> = there.cloned().collect();
+            if !there.is_empty() {
+                made.insert("required".to_owned(), there.into());
+            }
+        }
+        if made.get("type").is_some_and(|kind| kind == "array") {
+            let items = map.get("items").or_else(|| map.get("prefixItems").and_then(|items| items.get(0)));
+            let items = items.map_or_else(|| json!({"type": "string"}), |items| self.of(items, depth + 1));
+            made.insert("items".to_owned(), items);
+        }
+        self.alternatives(map, depth, &mut made);
+        Value::Object(made)
     }
-    if let Some(target) = map.get("$ref").and_then(Value::as_str).and_then(|path| path.strip_prefix('#')) {
-        return root
-            .pointer(target)
-            .map_or_else(|| json!({"type": "object"}), |found| projected(found, root, depth + 1));
-    }
-    let mut made = Map::new();
-    for name in KEPT {
-        if let Some(value) = map.get(*name) {
-            made.insert((*name).to_owned(), value.clone());
+
+    /// `oneOf` is `anyOf`; what is `allOf` is put together; null among them is `nullable`.
+    fn alternatives(&mut self, map: &'s Map<String, Value>, depth: usize, made: &mut Map<String, Value>) {
+        for part in map.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+            if let Value::Object(part) = self.of(part, depth + 1) {
+                for (name, value) in part {
+                    match (made.get_mut(&name), value) {
+                        (Some(Value::Object(known)), Value::Object(more)) => known.extend(more),
+                        (Some(Value::Array(known)), Value::Array(more)) => known.extend(more),
+                        (Some(_), _) => {}
+                        (None, value) => {
+                            made.insert(name, value);
+                        }
+                    }
+                }
+            }
+        }
+        let any = map.get("anyOf").or_else(|| map.get("oneOf")).and_then(Value::as_array);
+        let Some(any) = any else { return };
+        let (null, named): (Vec<&Value>, Vec<&Value>) = any.iter().partition(|one| one["type"] == "null");
+        if !null.is_empty() {
+            made.insert("nullable".to_owned(), true.into());
+        }
+        let named: Vec<Value> = named.into_iter().map(|one| self.of(one, depth + 1)).collect();
+        // Alternatives that are each one text are one list of them.
+        let all_texts = !named.is_empty() && named.iter().all(|one| one["enum"].is_array() && one["type"] == "string");
+        if all_texts {
+            let values: Vec<Value> =
+                named.iter().flat_map(|one| one["enum"].as_array().cloned().unwrap_or_default()).collect();
+            made.insert("type".to_owned(), "string".into());
+            made.insert("enum".to_owned(), values.into());
+            return;
+        }
+        match named.as_slice() {
+            [] => {}
+            [Value::Object(one)] => {
+                for (name, value) in one {
+                    made.entry(name.clone()).or_insert_with(|| value.clone());
+                }
+            }
+            _ => {
+                made.insert("anyOf".to_owned(), named.into());
+            }
         }
     }
-    type_of(map, &mut made);
-    limits(map, &mut made);
-    if let Some(values) = map.get("enum").and_then(Value::as_array) {
-        texts(values, &mut made);
-    } else if let Some(value) = map.get("const") {
-        texts(std::slice::from_ref(value), &mut made);
-    }
-    if let Some(format) = map.get("format").and_then(Value::as_str) {
-        let is_text = made.get("type").is_some_and(|kind| kind == "string");
-        if !is_text || TEXT_FORMATS.contains(&format) {
-            made.insert("format".to_owned(), format.into());
-        }
-    }
-    if let Some(properties) = map.get("properties").and_then(Value::as_object) {
-        let inner = properties.iter().map(|(name, inner)| (name.clone(), projected(inner, root, depth + 1)));
-        made.insert("properties".to_owned(), Value::Object(inner.collect()));
-        made.entry("type").or_insert_with(|| "object".into());
-        let required = map.get("required").and_then(Value::as_array);
-        // A property that is required has to be there.
-        let there = required
-            .into_iter()
-            .flatten()
-            .filter(|name| name.as_str().is_some_and(|name| properties.contains_key(name)));
-        let there: Vec<Value> = there.cloned().collect();
-        if !there.is_empty() {
-            made.insert("required".to_owned(), there.into());
-        }
-    }
-    if made.get("type").is_some_and(|kind| kind == "array") {
-        let items = map.get("items").or_else(|| map.get("prefixItems").and_then(|items| items.get(0)));
-        let items = items.map_or_else(|| json!({"type": "string"}), |items| projected(items, root, depth + 1));
-        made.insert("items".to_owned(), items);
-    }
-    alternatives(map, root, depth, &mut made);
-    Value::Object(made)
 }
 
 /// A list of types is a type that may be null, or alternatives.
@@ -139,49 +207,4 @@ fn texts(values: &[Value], made: &mut Map<String, Value>) {
         None => words,
     };
     made.insert("description".to_owned(), description.into());
-}
-
-/// `oneOf` is `anyOf`; what is `allOf` is put together; null among them is `nullable`.
-fn alternatives(map: &Map<String, Value>, root: &Value, depth: usize, made: &mut Map<String, Value>) {
-    for part in map.get("allOf").and_then(Value::as_array).into_iter().flatten() {
-        if let Value::Object(part) = projected(part, root, depth + 1) {
-            for (name, value) in part {
-                match (made.get_mut(&name), value) {
-                    (Some(Value::Object(known)), Value::Object(more)) => known.extend(more),
-                    (Some(Value::Array(known)), Value::Array(more)) => known.extend(more),
-                    (Some(_), _) => {}
-                    (None, value) => {
-                        made.insert(name, value);
-                    }
-                }
-            }
-        }
-    }
-    let any = map.get("anyOf").or_else(|| map.get("oneOf")).and_then(Value::as_array);
-    let Some(any) = any else { return };
-    let (null, named): (Vec<&Value>, Vec<&Value>) = any.iter().partition(|one| one["type"] == "null");
-    if !null.is_empty() {
-        made.insert("nullable".to_owned(), true.into());
-    }
-    let named: Vec<Value> = named.into_iter().map(|one| projected(one, root, depth + 1)).collect();
-    // Alternatives that are each one text are one list of them.
-    let all_texts = !named.is_empty() && named.iter().all(|one| one["enum"].is_array() && one["type"] == "string");
-    if all_texts {
-        let values: Vec<Value> =
-            named.iter().flat_map(|one| one["enum"].as_array().cloned().unwrap_or_default()).collect();
-        made.insert("type".to_owned(), "string".into());
-        made.insert("enum".to_owned(), values.into());
-        return;
-    }
-    match named.as_slice() {
-        [] => {}
-        [Value::Object(one)] => {
-            for (name, value) in one {
-                made.entry(name.clone()).or_insert_with(|| value.clone());
-            }
-        }
-        _ => {
-            made.insert("anyOf".to_owned(), named.into());
-        }
-    }
 }

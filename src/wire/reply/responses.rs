@@ -164,6 +164,8 @@ pub struct StreamEncoder {
 
 /// How much is kept for the last event, which holds all of the answer, in bytes.
 const KEPT_MAX: usize = 64 << 20;
+/// What an item takes besides what it says, about, in bytes.
+const ITEM_BYTES: usize = 256;
 
 impl StreamEncoder {
     /// For one answer.
@@ -180,6 +182,7 @@ impl StreamEncoder {
             Event::Start { .. } => self.start(out),
             Event::Ping => out.push_str(": ping\n\n"),
             Event::Open(opened) => {
+                self.kept += ITEM_BYTES;
                 self.start(out);
                 self.close(out);
                 self.open = Item::new(&self.head, opened, self.output.len());
