@@ -6,6 +6,7 @@
 
 mod analysis;
 mod architecture;
+mod bounds;
 mod cli;
 mod diff;
 mod docs;
