@@ -7,6 +7,7 @@
 mod analysis;
 mod architecture;
 mod bounds;
+mod budgets;
 mod cli;
 mod diff;
 mod docs;

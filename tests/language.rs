@@ -320,8 +320,39 @@ fn pools_take_by_their_strategy() {
     assert_eq!(outcome(&pool("round_robin"), |facts| facts.turns = vec![4], 1), "gpt-5-mini>gpt-5-nano>gpt-5 []");
     assert_eq!(outcome(&pool("cheapest"), |_| (), 1), "gpt-5-nano>gpt-5-mini>gpt-5 []");
     let shares = "pool p weighted { \"gpt-5\" 25% \"gpt-5-mini\" }\ndefault { route p }";
-    assert_eq!(outcome(shares, |facts| facts.spread = 249_999, 1), "gpt-5>gpt-5-mini []");
-    assert_eq!(outcome(shares, |facts| facts.spread = 250_000, 1), "gpt-5-mini>gpt-5 []");
+    // Smoothly: any twenty requests in a row have their shares, give or take one.
+    let first: Vec<bool> =
+        (0..100).map(|turn| outcome(shares, |facts| facts.turns = vec![turn], 1) == "gpt-5>gpt-5-mini []").collect();
+    for some in first.windows(20) {
+        assert!((4..=6).contains(&some.iter().filter(|first| **first).count()), "{first:?}");
+    }
+    let model = |name: &str| match catalogue().find(name) {
+        claude_router::lang::catalogue::Found::One(id) => id.0 as usize,
+        other => panic!("{other:?}"),
+    };
+    let slow_first = |spread: Option<u64>| {
+        move |facts: &mut Facts| {
+            facts.spread = spread;
+            for (name, peak) in [("gpt-5", 30), ("gpt-5-mini", 20), ("gpt-5-nano", 10)] {
+                facts.models[model(name)].peak_us = Some(peak);
+            }
+        }
+    };
+    assert_eq!(outcome(&pool("fastest"), slow_first(None), 1), "gpt-5-nano>gpt-5-mini>gpt-5 []");
+    // Of two that chance takes the faster one: the slowest of three is never first, the fastest is two times of three.
+    let firsts: Vec<String> = (0..600).map(|spread| outcome(&pool("fastest"), slow_first(Some(spread)), 1)).collect();
+    let begin = |name: &str| firsts.iter().filter(|order| order.starts_with(&format!("{name}>"))).count();
+    assert_eq!([begin("gpt-5"), begin("gpt-5-mini"), begin("gpt-5-nano")], [0, 200, 400]);
+    // A model that comes back from a rest has its place now and then.
+    let recovering = |spread| {
+        move |facts: &mut Facts| {
+            facts.spread = Some(spread);
+            facts.models[model("gpt-5-nano")].share = 250_000;
+        }
+    };
+    let cheap =
+        (0..1_000).filter(|spread| outcome(&pool("cheapest"), recovering(*spread), 1).starts_with("gpt-5-nano"));
+    assert!((200..300).contains(&cheap.count()));
     let kept = |facts: &mut Facts| {
         if let claude_router::lang::catalogue::Found::One(id) = catalogue().find("gpt-5-nano") {
             facts.sticky = vec![Some(id.0)];

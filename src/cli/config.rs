@@ -21,10 +21,11 @@ pub(super) fn run(_: &Arguments, shared: &Shared, environment: &Environment, out
     let _ = writeln!(text, "listens on     {}:{}", configuration.host, configuration.port);
     let _ = writeln!(text, "providers");
     for provider in &configuration.providers {
-        let key = match (&provider.not_ready, &provider.key) {
+        let key = match (&provider.not_ready, provider.keys.len()) {
             (Some(why), _) => why.clone(),
-            (None, Some(_)) => "key set".to_owned(),
-            (None, None) => "no key needed".to_owned(),
+            (None, 0) => "no key needed".to_owned(),
+            (None, 1) => "key set".to_owned(),
+            (None, n) => format!("{n} keys set"),
         };
         let models = configuration.catalogue.models.iter().filter(|card| card.provider == provider.name).count();
         let _ = writeln!(text, "  {:<12} {:<58} {models:>3} models, {key}", provider.name, provider.base_url);

@@ -11,7 +11,9 @@ use crate::config::{Configuration, Environment, find, rules};
 use crate::lang::diagnostic::{Diagnostic, render};
 use crate::lang::ir::Setting;
 use crate::proxy::recording::Recording;
-use crate::proxy::{Active, App, reload, serve};
+use crate::proxy::tasks::Tasks;
+use crate::proxy::{Active, App, open, reload, serve};
+use crate::state::State;
 use crate::state::clock::Clock;
 
 #[derive(Debug, Clone, clap::Args)]
@@ -44,22 +46,30 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
         arguments.host.clone().unwrap_or_else(|| configuration.host.clone()),
         arguments.port.unwrap_or(configuration.port),
     );
-    if !is_loopback(&host) {
+    if !is_loopback(&host) && configuration.keys.is_none() {
         let message = format!("`{host}` can be reached by others, and nobody would have to authenticate");
-        return Err(Failed(format!("{message}; listen on 127.0.0.1, and put a proxy that authenticates before it")));
+        let way_out = "set keys in `security.authentication`, or listen on 127.0.0.1";
+        return Err(Failed(format!("{message}; {way_out}")));
     }
     let clock = Clock::of_system(configuration.timezone.as_deref());
     let banner = banner(&active, arguments.dry_run, &warnings);
     let record = active.configuration.record.as_ref().filter(|_| !active.dry_run);
     let recording = record.map(Recording::open).transpose().map_err(Failed)?;
-    let app = App::new(active, recording, clock)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if let Some(workers) = configuration.tuning.workers {
+        runtime.worker_threads(workers);
+    }
+    let runtime = runtime.enable_all().build()?;
     let again = (arguments.clone(), shared.clone(), environment.clone());
     runtime.block_on(async move {
         let listener = TcpListener::bind((host.trim_matches(['[', ']']), port)).await;
         let listener = listener.map_err(|error| Failed(format!("{host}:{port} cannot be listened on: {error}")))?;
         let address = listener.local_addr()?;
-        out.print(&format!("listening on http://{address}\n{banner}"));
+        let (state, tasks) = (State::default(), Tasks::default());
+        let (store, problems) = open::store(&active, &state, &clock, &tasks).await.map_err(Failed)?;
+        let app = App::new(active, recording, clock, state, store, tasks)?;
+        let problems: String = problems.iter().map(|problem| format!("warning: {problem}\n")).collect();
+        out.print(&format!("listening on http://{address}\n{problems}{banner}"));
         let watching = app.clone();
         let load = move || {
             let (active, files, warnings) = load(&again.0, &again.1, &again.2)?;

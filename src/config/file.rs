@@ -39,6 +39,158 @@ pub struct File {
     pub provider_order: Option<Vec<String>>,
     /// Whether traffic is recorded, for `router replay` and `router diff --traffic`.
     pub record: Option<RecordEntry>,
+    /// Where usage, budgets, limits, counters and sessions live.
+    pub store: Option<StoreEntry>,
+    /// What calls are told while the store cannot be used: `allow` or `deny`.
+    pub on_store_failure: Option<String>,
+    /// Requests and tokens in a window.
+    pub rate_limit: Option<RateLimitEntry>,
+    /// Who may call.
+    pub security: Option<SecurityEntry>,
+    /// How much is taken on at once.
+    pub performance: Option<PerformanceEntry>,
+    /// How providers are watched.
+    pub health_check: Option<HealthCheckEntry>,
+}
+
+/// Where state lives.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StoreEntry {
+    /// `memory`, `sqlite`, `redis`.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// The file of `SQLite`.
+    pub path: Option<String>,
+    /// The address of Redis.
+    pub url: Option<String>,
+    /// What every key in Redis begins with.
+    pub key_prefix: Option<String>,
+    /// How long a call waits for Redis, in milliseconds.
+    pub timeout: Option<u64>,
+}
+
+/// Limits.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RateLimitEntry {
+    /// They hold.
+    pub enabled: Option<bool>,
+    /// Of all requests together.
+    pub global: Option<LimitEntry>,
+    /// Of each router key.
+    pub per_key: Option<LimitEntry>,
+    /// Of a model.
+    pub per_model: Option<BTreeMap<String, LimitEntry>>,
+}
+
+/// So much in a window.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LimitEntry {
+    /// Requests in the window.
+    pub requests: Option<u64>,
+    /// Tokens in the window, input and output.
+    pub tokens: Option<u64>,
+    /// In seconds.
+    pub window: Option<f64>,
+    /// Requests at the same time.
+    pub concurrency: Option<usize>,
+}
+
+/// Who may call, and what is kept secret.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SecurityEntry {
+    /// Who may call.
+    pub authentication: Option<AuthenticationEntry>,
+}
+
+/// Who may call.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AuthenticationEntry {
+    /// Only who has a key may.
+    pub enabled: Option<bool>,
+    /// `bearer`.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// The keys.
+    pub keys: Option<Vec<KeyEntry>>,
+}
+
+/// A key of the router.
+#[derive(Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KeyEntry {
+    /// As rules, limits and statistics call it.
+    pub name: Option<String>,
+    /// The key itself.
+    pub key: Option<String>,
+    /// Its SHA-256, in hexadecimal digits.
+    pub key_hash: Option<String>,
+    /// `write` may send requests, `read` may read statistics, health and explanations; both unless said.
+    pub permissions: Option<Vec<String>>,
+    /// Requests in the window of `rateLimit.perKey`, or in an hour.
+    pub rate_limit: Option<u64>,
+}
+
+impl std::fmt::Debug for KeyEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyEntry").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// How much is taken on at once.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PerformanceEntry {
+    /// Requests that are worked on at once.
+    pub max_concurrent: Option<usize>,
+    /// Requests that wait for that.
+    pub max_queue: Option<usize>,
+    /// How long they wait, in seconds.
+    pub queue_wait: Option<f64>,
+    /// The largest body, in bytes.
+    pub max_body_size: Option<usize>,
+    /// Connections to each provider.
+    pub connection_pool: Option<ConnectionPoolEntry>,
+    /// Threads.
+    pub clustering: Option<ClusteringEntry>,
+}
+
+/// Connections to each provider.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConnectionPoolEntry {
+    /// Idle connections that are kept to each provider.
+    pub max_connections: Option<usize>,
+    /// How long a connection may take, in milliseconds.
+    pub timeout: Option<u64>,
+    /// Connections are used again.
+    pub keep_alive: Option<bool>,
+}
+
+/// Threads.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClusteringEntry {
+    /// `workers` holds.
+    pub enabled: Option<bool>,
+    /// How many threads, or `auto`.
+    pub workers: Option<serde_json::Value>,
+}
+
+/// How providers are watched.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HealthCheckEntry {
+    /// They are.
+    pub enabled: Option<bool>,
+    /// How often, in seconds.
+    pub interval: Option<f64>,
+    /// How long an answer may take, in seconds.
+    pub timeout: Option<f64>,
 }
 
 /// How traffic is recorded.
@@ -93,6 +245,8 @@ pub struct ProviderEntry {
     pub kind: Option<String>,
     /// Its key.
     pub api_key: Option<String>,
+    /// Several keys, taken in turn; one that fails rests.
+    pub api_keys: Option<Vec<String>>,
     /// Where it is called.
     pub base_url: Option<String>,
     /// More headers of each call.

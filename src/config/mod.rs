@@ -6,6 +6,7 @@ pub mod find;
 mod jsonc;
 pub mod providers;
 pub mod rules;
+pub mod service;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -87,6 +88,18 @@ pub struct Configuration {
     pub timezone: Option<String>,
     /// How traffic is recorded; none where it is not.
     pub record: Option<Record>,
+    /// Where state lives.
+    pub store: service::Store,
+    /// Requests and tokens in a window.
+    pub limits: service::Limits,
+    /// The keys that may call; none where everybody who reaches the router may.
+    pub keys: Option<Vec<service::RouterKey>>,
+    /// How much is taken on at once.
+    pub overload: service::Overload,
+    /// Connections and threads.
+    pub tuning: service::Tuning,
+    /// How providers are watched; none where only calls say how they are.
+    pub health_check: Option<service::HealthCheck>,
 }
 
 /// How traffic is recorded.
@@ -156,7 +169,20 @@ impl Configuration {
             jiff::tz::TimeZone::get(zone).map_err(|_| Problem(format!("timezone: `{zone}` is not a time zone")))?;
         }
         let (providers, catalogue) = providers::resolve(&file, path.is_some(), environment)?;
+        let store = service::store(&file, &folder, environment)?;
+        let limits = service::limits(file.rate_limit.as_ref(), &catalogue)?;
+        let authentication = file.security.as_ref().and_then(|security| security.authentication.as_ref());
+        let keys = service::keys(authentication, &limits, environment)?;
+        let overload = service::overload(file.performance.as_ref())?;
+        let tuning = service::tuning(file.performance.as_ref())?;
+        let health_check = service::health_check(file.health_check.as_ref())?;
         Ok(Self {
+            store,
+            limits,
+            keys,
+            overload,
+            tuning,
+            health_check,
             path,
             host: router.host.unwrap_or_else(|| "127.0.0.1".to_owned()),
             port,

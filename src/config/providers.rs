@@ -112,8 +112,8 @@ pub struct Provider {
     pub kind: Kind,
     /// Where, without a slash at its end.
     pub base_url: String,
-    /// Its key, where one is set.
-    pub key: Option<Secret>,
+    /// Its keys, taken in turn; none where none is set.
+    pub keys: Vec<Secret>,
     /// Why it cannot be called, if it cannot.
     pub not_ready: Option<String>,
     /// Nobody configured it and it needs no key, so that it may well not be there.
@@ -271,7 +271,7 @@ fn provider(
     if kind != Kind::Echo && !is_url {
         return Err(Problem(format!("providers.{name}.baseUrl: `{base_url}` does not begin with http:// or https://")));
     }
-    let (key, not_ready) = key_of(&entry, known, environment);
+    let (keys, not_ready) = keys_of(&entry, known, environment);
     let mut headers = Vec::new();
     for (header, value) in entry.headers.iter().flatten() {
         let value = filled(value, environment)
@@ -283,7 +283,7 @@ fn provider(
         kind,
         dialect: dialect(kind, &base_url),
         base_url,
-        key,
+        keys,
         not_ready,
         is_implied,
         headers,
@@ -314,25 +314,31 @@ fn base_of_kind(kind: Kind, url: &str) -> &str {
     }
 }
 
-/// A provider's key, or why there is none.
-fn key_of(entry: &ProviderEntry, known: Option<&Known>, environment: &Environment) -> (Option<Secret>, Option<String>) {
-    if let Some(written) = &entry.api_key {
-        return match filled(written, environment) {
-            Ok(key) => (Some(Secret::new(key)), None),
-            Err(missing) => (None, Some(format!("{missing} is not set"))),
-        };
+/// A provider's keys, or why there is none. Of several, those that are not set are left out.
+fn keys_of(entry: &ProviderEntry, known: Option<&Known>, environment: &Environment) -> (Vec<Secret>, Option<String>) {
+    let written: Vec<&String> = entry.api_key.iter().chain(entry.api_keys.iter().flatten()).collect();
+    if !written.is_empty() {
+        let (mut keys, mut missing) = (Vec::new(), None);
+        for text in written {
+            match filled(text, environment) {
+                Ok(key) => keys.push(Secret::new(key)),
+                Err(name) => missing = missing.or(Some(format!("{name} is not set"))),
+            }
+        }
+        let missing = missing.filter(|_| keys.is_empty());
+        return (keys, missing);
     }
-    let Some(known) = known.filter(|known| !known.keys.is_empty()) else { return (None, None) };
+    let Some(known) = known.filter(|known| !known.keys.is_empty()) else { return (Vec::new(), None) };
     match known.keys.iter().find_map(|name| environment.get(name)) {
-        Some(key) => (Some(Secret::new(key)), None),
+        Some(key) => (vec![Secret::new(key)], None),
         // A provider of one's own at another address may well need no key.
-        None if entry.base_url.is_some() => (None, None),
-        None => (None, Some(format!("{} is not set", known.keys[0]))),
+        None if entry.base_url.is_some() => (Vec::new(), None),
+        None => (Vec::new(), Some(format!("{} is not set", known.keys[0]))),
     }
 }
 
 /// A text with `${NAME}` and `${NAME:-default}` filled in; the name of a variable that is missing.
-fn filled(text: &str, environment: &Environment) -> Result<String, String> {
+pub(super) fn filled(text: &str, environment: &Environment) -> Result<String, String> {
     let mut made = String::new();
     let mut rest = text;
     while let Some((before, tail)) = rest.split_once("${") {

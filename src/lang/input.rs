@@ -169,8 +169,12 @@ pub struct ModelFacts {
     pub why_not: Option<String>,
     /// Usual time to the first byte, in microseconds.
     pub latency_us: Option<i64>,
+    /// The same, but up at once and down slowly.
+    pub peak_us: Option<i64>,
     /// Share of recent calls that failed, in millionths.
     pub errors: Option<i64>,
+    /// Its share of what it would have of a pool, in millionths: less than the whole while it comes back from a rest.
+    pub share: i64,
     /// Calls under way.
     pub in_flight: u32,
     /// Input tokens of this session that its cache holds.
@@ -185,7 +189,9 @@ impl Default for ModelFacts {
             healthy: true,
             why_not: None,
             latency_us: None,
+            peak_us: None,
             errors: None,
+            share: WHOLE,
             in_flight: 0,
             cached_tokens: 0,
             no_key: None,
@@ -210,14 +216,16 @@ pub struct Facts {
     pub session_model: Option<String>,
     /// Spent of each budget in its window, in nano-dollars; none where the budget is for each key, say, and there is none.
     pub spent: Vec<Option<i64>>,
+    /// How much of that is only set aside for calls under way, by budget: it may come back.
+    pub set_aside: Vec<i64>,
     /// Of each model.
     pub models: Vec<ModelFacts>,
-    /// A counter for `round_robin` pools, by pool.
+    /// A counter for `round_robin` and `weighted` pools, by pool.
     pub turns: Vec<u64>,
     /// The member that each sticky pool took for this session, user or key before.
     pub sticky: Vec<Option<u32>>,
-    /// Spreads requests without a session over weighted pools: any number, other for each request.
-    pub spread: u64,
+    /// Spreads requests where chance does: any number, other for each request; none where nothing is left to chance.
+    pub spread: Option<u64>,
     /// `cost("m")` and `switch_cost("m")` as a test gives them, by model: wins over the estimate.
     pub given_costs: Vec<(u32, i64)>,
     /// The same for `switch_cost`.

@@ -10,9 +10,6 @@ use http_body_util::{BodyExt as _, Limited};
 use crate::proxy::failure::Failure;
 use crate::wire::Client;
 
-/// The largest body that is read, in bytes: twice what Anthropic takes.
-pub(super) const BODY_BYTES_MAX: usize = 64 << 20;
-
 /// How a body is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Encoding {
@@ -36,15 +33,15 @@ impl Encoding {
     }
 
     /// A body as it was before it was packed, within its limit.
-    fn unpack(self, packed: &[u8]) -> Result<Bytes, Failure> {
+    fn unpack(self, packed: &[u8], most: usize) -> Result<Bytes, Failure> {
         let mut plain = Vec::new();
-        let limit = BODY_BYTES_MAX as u64 + 1;
+        let limit = most as u64 + 1;
         let read = match self {
             Self::Gzip => flate2::read::MultiGzDecoder::new(packed).take(limit).read_to_end(&mut plain),
             Self::Deflate => flate2::read::ZlibDecoder::new(packed).take(limit).read_to_end(&mut plain),
         };
-        if plain.len() > BODY_BYTES_MAX {
-            return Err(Failure::client(413, format!("the body is larger than {BODY_BYTES_MAX} bytes")));
+        if plain.len() > most {
+            return Err(too_large(most));
         }
         read.map_err(|_| Failure::client(400, "the body is not packed as its `content-encoding` says"))?;
         Ok(plain.into())
@@ -56,6 +53,8 @@ impl Encoding {
 pub(super) struct Call {
     pub(super) id: String,
     pub(super) client: Client,
+    /// The name of the router key that it came with.
+    pub(super) key: Option<String>,
     pub(super) headers: HeaderMap,
     /// With its `?`.
     pub(super) query: String,
@@ -64,8 +63,18 @@ pub(super) struct Call {
     pub(super) debug: bool,
 }
 
-/// Reads a call.
-pub(super) async fn read(id: String, client: Client, request: Request<Body>) -> Result<Call, Failure> {
+fn too_large(most: usize) -> Failure {
+    Failure::client(413, format!("the body is larger than {most} bytes"))
+}
+
+/// Reads a call, of so many bytes at most.
+pub(super) async fn read(
+    id: String,
+    client: Client,
+    key: Option<String>,
+    request: Request<Body>,
+    most: usize,
+) -> Result<Call, Failure> {
     let (mut head, body) = request.into_parts();
     let encoding = Encoding::of(head.headers.get("content-encoding").and_then(|value| value.to_str().ok()))?;
     let said = head
@@ -73,14 +82,13 @@ pub(super) async fn read(id: String, client: Client, request: Request<Body>) -> 
         .get("content-length")
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse::<usize>().ok());
-    let too_large = || Failure::client(413, format!("the body is larger than {BODY_BYTES_MAX} bytes"));
-    if said.is_some_and(|said| said > BODY_BYTES_MAX) {
-        return Err(too_large());
+    if said.is_some_and(|said| said > most) {
+        return Err(too_large(most));
     }
-    let read = Limited::new(body, BODY_BYTES_MAX).collect().await;
+    let read = Limited::new(body, most).collect().await;
     let body = read.map_err(|error| {
         if error.is::<http_body_util::LengthLimitError>() {
-            too_large()
+            too_large(most)
         } else {
             Failure::client(400, "the body could not be read to its end")
         }
@@ -90,11 +98,11 @@ pub(super) async fn read(id: String, client: Client, request: Request<Body>) -> 
         Some(encoding) => {
             head.headers.remove("content-encoding");
             // Unpacking may take long; other requests do not wait for it.
-            let unpacking = tokio::task::spawn_blocking(move || encoding.unpack(&body.to_bytes()));
+            let unpacking = tokio::task::spawn_blocking(move || encoding.unpack(&body.to_bytes(), most));
             unpacking.await.map_err(|_| Failure::client(400, "the body could not be unpacked"))??
         }
     };
     let debug = head.headers.get("x-debug").is_some_and(|value| value == "true" || value == "1");
     let query = head.uri.query().map_or_else(String::new, |query| format!("?{query}"));
-    Ok(Call { id, client, headers: head.headers, query, body, debug })
+    Ok(Call { id, client, key, headers: head.headers, query, body, debug })
 }

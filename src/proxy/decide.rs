@@ -4,9 +4,10 @@
 use std::sync::atomic::Ordering;
 
 use crate::config::providers::Kind;
+use crate::config::service::OnStoreFailure;
 use crate::features::{Call as FeatureCall, Request};
-use crate::lang::catalogue::ModelId;
-use crate::lang::eval::decision::{Attempt, Decision};
+use crate::lang::catalogue::{ModelId, Prices};
+use crate::lang::eval::decision::{self, Attempt, Decision};
 use crate::lang::eval::{self, Effective};
 use crate::lang::input::{Facts, Feature, Features, Input};
 use crate::lang::plan::Plan;
@@ -15,6 +16,7 @@ use crate::proxy::failure::Failure;
 use crate::proxy::headers;
 use crate::proxy::{Active, App};
 use crate::state::ledger::Caller;
+use crate::state::store::Seen;
 use crate::tools::explain::Explanation;
 use crate::tools::request::tokenizer_of;
 use crate::wire::chat::BadBody;
@@ -44,6 +46,12 @@ pub(super) struct Decided {
     pub(super) max_tokens: Vec<Option<u64>>,
     /// What each attempt is expected to cost, in nano-dollars; only where budgets ask.
     pub(super) costs: Vec<i64>,
+    /// What each attempt costs at most, in nano-dollars; only where budgets ask.
+    pub(super) worst: Vec<i64>,
+    /// The longest answer that each attempt asks for, in tokens.
+    pub(super) longest: Vec<u64>,
+    /// The moment that it was decided at.
+    pub(super) facts: Facts,
     pub(super) rule: String,
     pub(super) microseconds: f64,
 }
@@ -55,18 +63,34 @@ pub(super) struct Wanted {
     pub(super) json: bool,
 }
 
+/// What was learnt since a call was decided.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    /// What a shared store said.
+    pub(super) seen: Seen,
+    /// The number that chance gave the first decision.
+    pub(super) spread: Option<u64>,
+}
+
 /// Decides a call.
-pub(super) fn decide(app: &App, active: &Active, call: &Call, wanted: Wanted) -> Result<Decided, Failure> {
+pub(super) fn decide(
+    app: &App,
+    active: &Active,
+    call: &Call,
+    wanted: Wanted,
+    news: Option<&News>,
+) -> Result<Decided, Failure> {
     let read = request::decode(call.client, &call.body).map_err(|BadBody(message)| Failure::client(400, message))?;
     let plan = &active.plan;
     let headers = headers::for_rules(&call.headers);
     let tokenizer = tokenizer_of(&plan.program.catalogue, &read.model);
-    let feature_call = FeatureCall { chat: &read, body: &call.body, headers: &headers, key: None, tokenizer };
+    let feature_call =
+        FeatureCall { chat: &read, body: &call.body, headers: &headers, key: call.key.as_deref(), tokenizer };
     let request = Request::new(&feature_call, &app.counter);
     let text = |feature| request.text(feature, None).map(std::borrow::Cow::into_owned);
     let (session, user) = (text(Feature::Session), text(Feature::User));
-    let caller = Caller { key: None, user: user.as_deref(), session: session.as_deref() };
-    let facts = facts(app, active, caller);
+    let caller = Caller { key: call.key.as_deref(), user: user.as_deref(), session: session.as_deref() };
+    let facts = facts(app, active, caller, news);
     let input = Input { request: &request, facts: &facts };
     let started = app.clock.instant();
     let decision = eval::decide(plan, &input);
@@ -114,7 +138,20 @@ pub(super) fn decide(app: &App, active: &Active, call: &Call, wanted: Wanted) ->
         .iter()
         .map(|attempt| if budgeted { eval::cost(plan, &input, attempt.model).unwrap_or(0) } else { 0 });
     let costs = costs.collect();
+    let max_tokens: Vec<Option<u64>> = max_tokens;
+    let longest = decision.attempts.iter().zip(&max_tokens).map(|(attempt, set)| {
+        let card = plan.program.catalogue.card(attempt.model);
+        set.or(read.max_tokens).unwrap_or(card.output_max)
+    });
+    let longest: Vec<u64> = longest.collect();
+    let worst = decision.attempts.iter().zip(&longest).map(|(attempt, longest)| {
+        let prices = plan.program.catalogue.card(attempt.model).prices.filter(|_| budgeted);
+        prices.map_or(0, |prices| most(prices, input_at_most, *longest))
+    });
+    let worst = worst.collect();
     Ok(Decided {
+        worst,
+        longest,
         rule: crate::tools::test::decided_name(plan, &decision),
         effective,
         words,
@@ -130,7 +167,14 @@ pub(super) fn decide(app: &App, active: &Active, call: &Call, wanted: Wanted) ->
         decision,
         session,
         user,
+        facts,
     })
+}
+
+/// What a call costs at most, in nano-dollars: its input may all be written to a cache, and its answer be as long as it may.
+fn most(prices: Prices, input: u64, output: u64) -> i64 {
+    let dearest = prices.input.max(prices.cache_write).max(prices.cache_write_long);
+    Prices { input: dearest, ..prices }.of([input, output, 0, 0, 0])
 }
 
 /// The longest answer of an attempt: as set or asked, cut to what the model writes at most and to the room in its window.
@@ -151,11 +195,57 @@ fn longest_answer(
 }
 
 /// The moment.
-fn facts(app: &App, active: &Active, caller: Caller<'_>) -> Facts {
-    let mut facts = app.state.facts(&active.plan, &active.names, caller, &app.clock);
+fn facts(app: &App, active: &Active, caller: Caller<'_>, news: Option<&News>) -> Facts {
+    let plan = &active.plan;
+    let mut facts = app.state.facts(plan, &active.names, caller, &app.clock, news.map(|news| &news.seen));
     for (model, not_ready) in facts.models.iter_mut().zip(&active.not_ready) {
         model.no_key.clone_from(not_ready);
     }
-    facts.spread = app.spread.fetch_add(0x9E37_79B9, Ordering::Relaxed);
+    if app.store.is_shared() && app.store.down().is_some() {
+        let policy = active.configuration.store.on_failure;
+        for ((spent, set_aside), budget) in facts.spent.iter_mut().zip(&mut facts.set_aside).zip(&plan.program.budgets)
+        {
+            *set_aside = 0;
+            *spent = spent.map(|_| if policy == OnStoreFailure::Deny { budget.amount } else { 0 });
+        }
+    }
+    let chance = || app.spread.fetch_add(0x9E37_79B9, Ordering::Relaxed);
+    facts.spread = Some(news.and_then(|news| news.spread).unwrap_or_else(chance));
     facts
+}
+
+impl Decided {
+    /// What was learnt since, where it may change the decision.
+    pub(super) fn news(
+        &self,
+        active: &Active,
+        turn: Option<u64>,
+        seen: Option<Seen>,
+        app: &App,
+        call: &Call,
+    ) -> Option<News> {
+        let program = &active.plan.program;
+        let pool = self.decision.attempts.first().and_then(|attempt| attempt.pool);
+        let guessed = pool.and_then(|pool| self.facts.turns.get(pool.index()).copied());
+        let moved_on = turn.is_some() && turn != guessed;
+        let is_shared = seen.is_some();
+        let mut seen = seen.unwrap_or_default();
+        if let (Some(turn), Some(pool)) = (turn, pool) {
+            let name = &program.pools[pool.index()].name;
+            seen.turns.retain(|(known, _)| known != name);
+            seen.turns.push((name.clone(), turn));
+        }
+        let mut changed = moved_on;
+        if is_shared && !changed {
+            let now = app.state.facts(&active.plan, &active.names, self.caller(call), &app.clock, Some(&seen));
+            let cached = |facts: &Facts| facts.models.iter().map(|model| model.cached_tokens).collect::<Vec<u64>>();
+            let refused = matches!(self.decision.decided, decision::Decided::Budget(_));
+            let budgets = active.reads_budgets || refused;
+            changed = now.session_model != self.facts.session_model
+                || now.sticky != self.facts.sticky
+                || (budgets && (&now.spent, &now.set_aside) != (&self.facts.spent, &self.facts.set_aside))
+                || (active.reads_caches && cached(&now) != cached(&self.facts));
+        }
+        changed.then_some(News { seen, spread: self.facts.spread })
+    }
 }

@@ -18,6 +18,8 @@ pub(super) enum Blame {
     Rules,
     /// A provider failed.
     Upstream,
+    /// The router itself cannot, or not now.
+    Router,
 }
 
 impl Blame {
@@ -26,6 +28,7 @@ impl Blame {
             Self::Client => "request",
             Self::Rules => "rules",
             Self::Upstream => "upstream",
+            Self::Router => "router",
         }
     }
 }

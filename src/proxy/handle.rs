@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -11,32 +10,37 @@ use axum::response::Response;
 use serde_json::json;
 
 use crate::config::providers::Kind;
-use crate::lang::eval::decision::{Action, Reason};
-use crate::lang::ir::Setting;
 use crate::proxy::admin::json_answer;
+use crate::proxy::admit::{self, Admission, Part};
 use crate::proxy::call::{self, Call};
-use crate::proxy::decide::{self, Decided, Wanted};
+use crate::proxy::decide::{self, Decided, News, Wanted};
 use crate::proxy::failure::{Blame, Failure};
-use crate::proxy::outgoing::{self, Making, Outgoing};
-use crate::proxy::record::Recorder;
+use crate::proxy::keys::{self, Permission};
+use crate::proxy::profile::Stage;
 use crate::proxy::recording::Entry;
-use crate::proxy::respond::{self, Reply};
-use crate::proxy::upstream::{self, Refusal};
-use crate::proxy::{Active, App, echo, headers};
-use crate::state::ledger::Caller;
-use crate::wire::overflow::Overflow;
-use crate::wire::refused::lasting;
-use crate::wire::reply::Head;
-use crate::wire::{Api, Client, retry};
+use crate::proxy::tally::Tally;
+use crate::proxy::{Active, App, attempts, outgoing, upstream};
+use crate::state::usage::Attempt;
+use crate::wire::Client;
 
 /// Bodies larger than this are decided on a thread of their own, in bytes.
-const LARGE_BODY: usize = 64 << 10;
+pub(super) const LARGE_BODY: usize = 64 << 10;
 /// The most of what a request lost that is told, in characters.
 const WARNINGS_CHARS_MAX: usize = 1_000;
-/// The first pause before the same target is tried again; it doubles each time.
-const RETRY_PAUSE: Duration = Duration::from_millis(250);
 
 impl App {
+    /// A stage that began then is over; when that was.
+    pub(super) fn took(&self, stage: Stage, began: std::time::Duration) -> std::time::Duration {
+        let now = self.clock.instant();
+        self.profile.took(stage, now.saturating_sub(began));
+        now
+    }
+
+    /// An id that no other call to a provider has, on any replica.
+    pub(super) fn call_id(&self) -> String {
+        format!("{:x}-{:x}", self.replica, self.calls.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// An id that no other request has.
     pub(super) fn request_id(&self) -> String {
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
@@ -66,28 +70,36 @@ async fn serve(app: App, client: Client, request: Request) -> Response {
     let id = app.request_id();
     let mut notes = Notes::default();
     let answer = answer(&app, client, request, &id, &mut notes).await;
-    let entry = notes.entry.take();
+    let (entry, tally) = (notes.entry.take(), notes.tally.take());
     let response = answer.unwrap_or_else(|failure| {
         tracing::info!(request = %id, blame = failure.blame.word(), status = failure.status, "{}", failure.message);
         failure.answer(client, &id)
     });
+    let status = response.status().as_u16();
     if let Some(entry) = entry {
-        entry.status(response.status().as_u16());
+        entry.status(status);
+    }
+    if let Some(tally) = tally {
+        tally.status(status);
+        notes.tried = tally.attempts();
     }
     notes.put(response, &id)
 }
 
 /// What the headers of the answer say about the decision.
 #[derive(Debug, Default)]
-struct Notes {
+pub(super) struct Notes {
     debug: bool,
     rule: String,
-    target: Option<(String, String)>,
+    pub(super) target: Option<(String, String)>,
     microseconds: f64,
     trace: Option<serde_json::Value>,
     /// What the request lost on its way to the target that answered.
-    lost: Vec<String>,
-    entry: Option<Entry>,
+    pub(super) lost: Vec<String>,
+    pub(super) entry: Option<Entry>,
+    pub(super) tally: Option<Tally>,
+    /// Calls that were made before the one that answered.
+    tried: Vec<Attempt>,
 }
 
 impl Notes {
@@ -108,6 +120,7 @@ impl Notes {
             }
             if let Some(mut trace) = self.trace {
                 trace["warnings"] = json!(self.lost);
+                trace["attempts"] = json!(self.tried);
                 put("x-router-trace", &header_json(trace));
             }
         }
@@ -122,17 +135,73 @@ impl Notes {
 }
 
 async fn answer(app: &App, client: Client, request: Request, id: &str, notes: &mut Notes) -> Result<Response, Failure> {
-    let call = Arc::new(call::read(id.to_owned(), client, request).await?);
     let active = app.active();
+    let key = keys::authenticate(&active.configuration, request.headers(), Permission::Write)?;
+    let key = key.map(|key| key.name.clone());
+    // Where nobody is called nothing is learnt.
+    let tally = (!active.dry_run).then(|| Tally::begin(app, id, key.clone()));
+    notes.tally.clone_from(&tally);
+    let gate = app.gate();
+    let began = app.clock.instant();
+    let place = gate.enter().await?;
+    let own = active.configuration.limits.per_key.and_then(|limit| limit.concurrency);
+    let of_key = match (own, &key) {
+        (Some(places), key) => Some(gate.enter_named(&format!("key {}", key.as_deref().unwrap_or("-")), places).await?),
+        (None, _) => None,
+    };
+    let began = app.took(Stage::Queue, began);
+    let call = Arc::new(call::read(id.to_owned(), client, key, request, gate.settings.body_bytes).await?);
+    app.took(Stage::Read, began);
     let wanted = Wanted { words: active.dry_run, json: call.debug };
-    let decided = decided(app, &active, &call, wanted).await?;
+    let (decided, admission) = admitted(app, &active, &call, wanted).await?;
     notes.debug = call.debug;
     notes.rule.clone_from(&decided.rule);
     notes.microseconds = decided.microseconds;
     notes.trace.clone_from(&decided.json);
-    // Where nobody is called nothing is learnt.
     notes.entry = if active.dry_run { None } else { Entry::begin(app, &active, &call, &decided) };
-    attempts(app, &active, &call, &decided, notes).await
+    if let Some(tally) = &tally {
+        tally.decided(&decided);
+        tally.holds(place);
+        of_key.into_iter().for_each(|place| tally.holds(place));
+    }
+    attempts::follow(app, &active, &call, &decided, admission, notes).await
+}
+
+/// Decides, and asks for the first attempt. What the store knows better than the decision did is decided once more.
+async fn admitted(
+    app: &App,
+    active: &Arc<Active>,
+    call: &Arc<Call>,
+    wanted: Wanted,
+) -> Result<(Decided, Option<Admission>), Failure> {
+    let began = app.clock.instant();
+    let first = decided(app, active, call, wanted, None).await?;
+    if active.dry_run {
+        return Ok((first, None));
+    }
+    let began = app.took(Stage::Decide, began);
+    app.profile.took(Stage::Plan, std::time::Duration::from_secs_f64(first.microseconds / 1e6));
+    let mut admission = admit::ask(app, active, call, &first, 0, Part::First).await;
+    app.took(Stage::Admit, began);
+    let Some(news) = first.news(active, admission.turn, admission.seen.take(), app, call) else {
+        return Ok((first, Some(admission)));
+    };
+    let again = decided(app, active, call, wanted, Some(Arc::new(news))).await?;
+    let model = |decided: &Decided| decided.decision.attempts.first().map(|attempt| attempt.model);
+    if model(&first) == model(&again) && first.costs.first() == again.costs.first() {
+        return Ok((again, Some(admission)));
+    }
+    // The request itself was counted, unless that is what was refused.
+    if let Err(refused) = &admission.granted
+        && refused.failure.status == 429
+    {
+        return Ok((again, Some(admission)));
+    }
+    if let Ok(Some(grant)) = admission.granted {
+        grant.settle(0, None);
+    }
+    let admission = admit::ask(app, active, call, &again, 0, Part::FirstAgain).await;
+    Ok((again, Some(admission)))
 }
 
 /// The longest trace that a header holds, in bytes: clients refuse longer heads.
@@ -159,172 +228,19 @@ fn header_json(mut value: serde_json::Value) -> String {
 }
 
 /// Decides; a large body on a thread of its own, so that small requests do not wait behind it.
-async fn decided(app: &App, active: &Arc<Active>, call: &Arc<Call>, wanted: Wanted) -> Result<Decided, Failure> {
+async fn decided(
+    app: &App,
+    active: &Arc<Active>,
+    call: &Arc<Call>,
+    wanted: Wanted,
+    news: Option<Arc<News>>,
+) -> Result<Decided, Failure> {
     if call.body.len() < LARGE_BODY {
-        return decide::decide(app, active, call, wanted);
+        return decide::decide(app, active, call, wanted, news.as_deref());
     }
     let (app, active, call) = (app.clone(), Arc::clone(active), Arc::clone(call));
-    let deciding = tokio::task::spawn_blocking(move || decide::decide(&app, &active, &call, wanted));
+    let deciding = tokio::task::spawn_blocking(move || decide::decide(&app, &active, &call, wanted, news.as_deref()));
     deciding.await.map_err(|_| Failure::new(Blame::Rules, 500, "the decision failed"))?
-}
-
-/// Follows the chain until a target answers.
-async fn attempts(
-    app: &App,
-    active: &Arc<Active>,
-    call: &Call,
-    decided: &Decided,
-    notes: &mut Notes,
-) -> Result<Response, Failure> {
-    if let Some(rejection) = &decided.decision.rejection {
-        let blame = if decided.decision.action == Action::Unservable { Blame::Client } else { Blame::Rules };
-        let is_too_long = decided.decision.action == Action::Unservable
-            && !decided.decision.skipped.is_empty()
-            && decided.decision.skipped.iter().all(|skipped| skipped.reason == Reason::ContextWindow);
-        let mut failure = if is_too_long {
-            Failure::too_long(blame, &Overflow::known(rejection.message.clone()), call.client)
-        } else {
-            Failure::new(blame, rejection.status, rejection.message.clone())
-        };
-        if let Some(after) = rejection.retry_after_s {
-            failure = failure.with_header("retry-after", after.to_string());
-        }
-        return Err(if rejection.status == 402 { failure.with_header("x-should-retry", "false") } else { failure });
-    }
-    for skipped in decided.decision.skipped.iter().filter(|skipped| skipped.reason == Reason::Unknown) {
-        tracing::warn!(request = %call.id, model = %skipped.model, "passed over: {}", skipped.detail);
-    }
-    let mut last: Option<Failure> = None;
-    // The largest window that the request did not fit into.
-    let mut too_small: Option<u64> = None;
-    let n = decided.decision.attempts.len();
-    for index in 0..n {
-        let attempt = &decided.decision.attempts[index];
-        let card = active.plan.program.catalogue.card(attempt.model);
-        if too_small.is_some_and(|window| card.window <= window) {
-            continue;
-        }
-        notes.target = Some((card.provider.clone(), card.name.clone()));
-        let tried = target(app, active, call, decided, index, notes.entry.as_ref()).await;
-        match tried {
-            Ok((response, lost)) => {
-                notes.lost = lost;
-                tracing::info!(request = %call.id, rule = %decided.rule, asked = %decided.asked, model = %card.full_name(), "answered");
-                keep(app, active, decided, index);
-                return Ok(response);
-            }
-            Err((failure, try_next)) => {
-                tracing::warn!(request = %call.id, model = %card.full_name(), "{}", failure.message);
-                if failure.is_too_long {
-                    // Only a larger window can do better.
-                    too_small = too_small.max(Some(card.window));
-                } else if !try_next {
-                    return Err(failure);
-                }
-                last = Some(failure);
-            }
-        }
-    }
-    let failure = last.unwrap_or_else(|| Failure::new(Blame::Rules, 500, "the rules name no target"));
-    Err(failure)
-}
-
-/// Remembers what a pool took.
-fn keep(app: &App, active: &Active, decided: &Decided, index: usize) {
-    let attempt = &decided.decision.attempts[index];
-    let Some(pool) = attempt.pool.map(|pool| &active.plan.program.pools[pool.index()]) else { return };
-    let caller = Caller { key: None, user: decided.user.as_deref(), session: decided.session.as_deref() };
-    app.state.taken(pool, caller, &active.plan.program.catalogue.card(attempt.model).full_name());
-}
-
-/// Timeouts and attempts of one target, as the rules set them.
-struct Patience {
-    first_byte: Duration,
-    total: Duration,
-    retries: u32,
-}
-
-fn patience(decided: &Decided, index: usize) -> Patience {
-    let mut patience = Patience { first_byte: upstream::FIRST_BYTE, total: upstream::TOTAL, retries: 0 };
-    let micros = |value: i64| Duration::from_micros(u64::try_from(value).unwrap_or(0));
-    for held in &decided.effective[index].settings {
-        match held.setting {
-            Setting::TimeoutFirst(value) => patience.first_byte = micros(value),
-            Setting::TimeoutTotal(value) => patience.total = micros(value),
-            Setting::Retry(n) => patience.retries = n,
-            _ => {}
-        }
-    }
-    patience
-}
-
-/// Tries one target, as often as the rules say: its answer, and what the request lost on its way. With a failure, whether
-/// the next target may do better.
-async fn target(
-    app: &App,
-    active: &Arc<Active>,
-    call: &Call,
-    decided: &Decided,
-    index: usize,
-    entry: Option<&Entry>,
-) -> Result<(Response, Vec<String>), (Failure, bool)> {
-    let attempt = &decided.decision.attempts[index];
-    let card = active.plan.program.catalogue.card(attempt.model);
-    let provider = active.configuration.provider(&card.provider);
-    let provider = provider
-        .ok_or_else(|| (Failure::new(Blame::Rules, 500, format!("nobody serves `{}`", card.full_name())), true))?;
-    let patience = patience(decided, index);
-    let head = Head {
-        id: answer_id(call),
-        model: card.name.clone(),
-        created: app.clock.unix_seconds(),
-        input_at_most: decided.input_at_most,
-        stream_usage: decided.stream_usage,
-        text_tools: decided.text_tools.clone(),
-    };
-    let reply = Reply { client: call.client, stream: decided.stream, head, total: patience.total };
-    if active.dry_run || provider.kind == Kind::Echo {
-        return Ok((echo::answer(&reply, decided.words.as_deref().unwrap_or_default()), Vec::new()));
-    }
-    let making = Making {
-        effective: &decided.effective[index],
-        max_tokens: decided.max_tokens[index],
-        asked: &decided.asked,
-        input_at_most: decided.input_at_most,
-    };
-    let making = || outgoing::make(call, provider, card, &making);
-    // Translating a large body takes a while: what else runs on this thread does not wait for it.
-    let made = if call.body.len() < LARGE_BODY { making() } else { tokio::task::block_in_place(making) };
-    let mut outgoing = made.map_err(|failure| (failure, true))?;
-    let name = card.full_name();
-    outgoing.leave_out(&app.learnt.of(&name));
-    if provider.strict && !outgoing.lost.is_empty() {
-        let message = format!("strict: on its way to {name}, {}", outgoing.lost.join("; "));
-        return Err((Failure::client(400, message), true));
-    }
-    let mut pause = RETRY_PAUSE;
-    let mut retries = patience.retries;
-    let mut may_leave_out = true;
-    loop {
-        let tried = once(app, active, call, decided, index, &outgoing, &reply, patience.first_byte, entry).await;
-        match tried {
-            Err((failure, _)) if may_leave_out && !failure.refused.is_empty() => {
-                // Once: a provider that goes on refusing says the rest to the client.
-                may_leave_out = false;
-                app.learnt.add(&name, &lasting(&failure.message, &failure.refused));
-                if !outgoing.leave_out(&failure.refused) {
-                    return Err((failure, false));
-                }
-                tracing::info!(request = %call.id, model = %name, "once more without what it refused: {}", failure.message);
-            }
-            Err((_, true)) if retries > 0 => {
-                retries -= 1;
-                tokio::time::sleep(pause).await;
-                pause *= 2;
-            }
-            other => return other.map(|response| (response, outgoing.lost)),
-        }
-    }
 }
 
 /// What a request lost, as a header can hold it: ASCII on one line, because what a client called a tool may be anything.
@@ -332,87 +248,6 @@ fn warnings(lost: &[String]) -> String {
     let told = lost.join("; ");
     let plain = told.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' });
     plain.take(WARNINGS_CHARS_MAX).collect()
-}
-
-/// The id of an answer that the router writes: not in the form of Anthropic's own, which a client may refer to later.
-fn answer_id(call: &Call) -> String {
-    let rest = call.id.trim_start_matches("req_");
-    match call.client {
-        Client::Messages => format!("rtr_{rest}"),
-        Client::Completions => format!("chatcmpl-{rest}"),
-        Client::Responses => format!("resp_{rest}"),
-    }
-}
-
-#[expect(clippy::too_many_arguments, reason = "each is one thing that a call is made of")]
-async fn once(
-    app: &App,
-    active: &Active,
-    call: &Call,
-    decided: &Decided,
-    index: usize,
-    outgoing: &Outgoing,
-    reply: &Reply,
-    first_byte: Duration,
-    entry: Option<&Entry>,
-) -> Result<Response, (Failure, bool)> {
-    let attempt = &decided.decision.attempts[index];
-    let program = &active.plan.program;
-    let card = program.catalogue.card(attempt.model);
-    let caller = Caller { key: None, user: decided.user.as_deref(), session: decided.session.as_deref() };
-    let reserved =
-        app.state.ledger.reserve(&program.budgets, attempt.model.0, caller, &app.clock.zoned(), decided.costs[index]);
-    let reservation = reserved.map_err(|budget| {
-        let message = format!("the budget `{}` is spent", program.budgets[budget].name);
-        (Failure::new(Blame::Rules, 402, message).with_header("x-should-retry", "false"), true)
-    })?;
-    let session = decided.session.clone();
-    let mut recorder = Recorder::begin(app, card.full_name(), session, card.prices, Some(reservation), entry.cloned());
-    let deadline = app.clock.moment(reply.total);
-    let begun = match upstream::begin(app, outgoing, &card.provider, first_byte).await {
-        Ok(begun) => begun,
-        Err(refusal) => {
-            if refusal.by_provider {
-                recorder.failed();
-            } else {
-                recorder.refused();
-            }
-            let try_next = refusal.try_next;
-            return Err((refused(refusal, outgoing.api, call.client, app.clock.unix_seconds()), try_next));
-        }
-    };
-    let same_api = outgoing.api == call.client.api();
-    if same_api && begun.is_stream == decided.stream {
-        return Ok(respond::pass(begun, recorder, reply, deadline));
-    }
-    if decided.stream {
-        return Ok(respond::translate(begun, recorder, outgoing.api, &outgoing.names, reply, deadline));
-    }
-    let collected = respond::collect(begun, &mut recorder, outgoing.api, &outgoing.names, reply, deadline).await;
-    collected.map_err(|failure| {
-        recorder.failed();
-        (failure, true)
-    })
-}
-
-/// A provider's refusal as the client's failure: its own body where the client understands it, its message otherwise.
-fn refused(refusal: Refusal, upstream: Api, client: Client, now: i64) -> Failure {
-    let after =
-        retry::after(headers::text(&refusal.headers, "retry-after"), refusal.body.as_deref().unwrap_or_default(), now);
-    let own = refusal.body.filter(|body| upstream::fits(upstream, client, body));
-    let mut failure = match &refusal.overflow {
-        Some(overflow) if own.is_none() => Failure::too_long(Blame::Upstream, overflow, client),
-        _ => Failure::new(Blame::Upstream, refusal.status, refusal.message),
-    };
-    failure.is_too_long = refusal.overflow.is_some();
-    failure.refused = refusal.refused;
-    failure.body = own;
-    failure.headers = headers::kept(&refusal.headers);
-    if let Some(seconds) = after {
-        failure.headers.retain(|(name, _)| name != "retry-after");
-        failure.headers.push(("retry-after".to_owned(), seconds.to_string()));
-    }
-    failure
 }
 
 // --- other questions about a request -----------------------------------------------------------------------------------
@@ -426,16 +261,21 @@ pub(super) async fn count_tokens(State(app): State<App>, request: Request) -> Re
 }
 
 async fn count(app: &App, request: Request, id: &str) -> Result<Response, Failure> {
-    let call = Arc::new(call::read(id.to_owned(), Client::Messages, request).await?);
     let active = app.active();
-    let decided = decided(app, &active, &call, Wanted::default()).await?;
+    let key = keys::authenticate(&active.configuration, request.headers(), Permission::Write)?;
+    let gate = app.gate();
+    let _place = gate.enter().await?;
+    let key = key.map(|key| key.name.clone());
+    let call = call::read(id.to_owned(), Client::Messages, key, request, gate.settings.body_bytes).await?;
+    let call = Arc::new(call);
+    let decided = decided(app, &active, &call, Wanted::default(), None).await?;
     if let Some(attempt) = decided.decision.attempts.first().filter(|_| !active.dry_run) {
         let card = active.plan.program.catalogue.card(attempt.model);
         let provider =
             active.configuration.provider(&card.provider).filter(|provider| provider.kind == Kind::Anthropic);
         if let Some(provider) = provider {
             let outgoing = outgoing::count(&call, provider, card, &decided.asked)?;
-            if let Ok(begun) = upstream::begin(app, &outgoing, &card.provider, upstream::FIRST_BYTE).await {
+            if let Ok(begun) = upstream::begin(app, &outgoing, provider, 0, upstream::FIRST_BYTE).await {
                 let mut response = Response::new(Body::from(begun.first));
                 response.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
                 return Ok(response);
@@ -462,7 +302,12 @@ fn own_count(app: &App, active: &Active, call: &Call) -> Result<u64, Failure> {
 pub(super) async fn explain(State(app): State<App>, request: Request) -> Response {
     let id = app.request_id();
     let explained = async {
-        let mut call = call::read(id.clone(), Client::Messages, request).await?;
+        let active = app.active();
+        let key = keys::authenticate(&active.configuration, request.headers(), Permission::Read)?;
+        let gate = app.gate();
+        let _place = gate.enter().await?;
+        let key = key.map(|key| key.name.clone());
+        let mut call = call::read(id.clone(), Client::Messages, key, request, gate.settings.body_bytes).await?;
         let recorded = crate::tools::request::read(&call.body, None).map_err(|error| Failure::client(400, error.0))?;
         call.client = recorded.client;
         call.body = recorded.body.into();
@@ -472,7 +317,7 @@ pub(super) async fn explain(State(app): State<App>, request: Request) -> Respons
             }
         }
         let wanted = Wanted { words: false, json: true };
-        decided(&app, &app.active(), &Arc::new(call), wanted).await
+        decided(&app, &active, &Arc::new(call), wanted, None).await
     };
     match explained.await {
         Ok(decided) => json_answer(StatusCode::OK, &decided.json.unwrap_or_default()),

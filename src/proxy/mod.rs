@@ -1,19 +1,27 @@
 //! THE PROXY. Only here live axum, tokio and reqwest. `handle` is the life of a request, one line a stage.
 
 mod admin;
+mod admit;
+mod attempts;
 mod call;
 mod decide;
 mod echo;
 mod failure;
+mod gate;
 mod handle;
 mod headers;
+mod keys;
 mod learnt;
 mod models;
+pub mod open;
 mod outgoing;
+mod profile;
 mod record;
 pub mod recording;
 pub mod reload;
 mod respond;
+mod stats;
+mod tally;
 pub mod tasks;
 mod upstream;
 
@@ -30,19 +38,30 @@ use tokio::net::TcpListener;
 
 use crate::config::Configuration;
 use crate::features::tokens::Counter;
+use crate::lang::input::Fact;
+use crate::lang::ir::{Outcome, Slot, Strategy, Target};
 use crate::lang::plan::Plan;
+use crate::lang::schema::fields::Read;
+use crate::proxy::gate::Gate;
+use crate::proxy::keys::Keyring;
 use crate::proxy::learnt::Learnt;
+use crate::proxy::profile::Profile;
 use crate::proxy::recording::Recording;
 use crate::proxy::tasks::Tasks;
 use crate::state::State;
 use crate::state::clock::Clock;
+use crate::state::store::Store;
 
 /// How long requests under way are waited for when the router stops.
 pub const DRAIN: Duration = Duration::from_secs(30);
-/// How long a connection to a provider may take.
-const CONNECT: Duration = Duration::from_secs(10);
 /// How long an idle connection to a provider is kept.
 const POOL_IDLE: Duration = Duration::from_secs(90);
+
+/// A random number: the standard library seeds its hash maps with the system's randomness.
+pub(crate) fn random() -> u64 {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    std::hash::RandomState::new().build_hasher().finish()
+}
 
 /// What serves at a moment: swapped as a whole when a file changes.
 #[derive(Debug)]
@@ -57,6 +76,12 @@ pub struct Active {
     pub names: Vec<String>,
     /// Why each model cannot be called, if it cannot.
     pub not_ready: Vec<Option<String>>,
+    /// The rules look at something that other replicas change.
+    pub(crate) reads_shared: bool,
+    /// A condition looks at a budget.
+    pub(crate) reads_budgets: bool,
+    /// Something looks at what providers' caches hold.
+    pub(crate) reads_caches: bool,
 }
 
 impl Active {
@@ -70,7 +95,28 @@ impl Active {
             None => Some("nobody serves it".to_owned()),
         });
         let not_ready = not_ready.collect();
-        Self { configuration, plan, dry_run, names, not_ready }
+        let program = &plan.program;
+        let reads = |wanted: &[Fact]| {
+            program.slots.iter().any(|slot| match slot {
+                Slot::Field(field, _) => matches!(field.row().read, Read::Fact(fact) if wanted.contains(&fact)),
+                Slot::Label(_) => false,
+            })
+        };
+        let reads_budgets = reads(&[Fact::Spent, Fact::Remaining, Fact::Used]);
+        let cheapest = program.pools.iter().any(|pool| pool.strategy == Strategy::Cheapest);
+        let reads_caches = cheapest || reads(&[Fact::Cost, Fact::SwitchCost]);
+        let same = program.rules.iter().chain(&program.default).any(|rule| match &rule.outcome {
+            Some(Outcome::Route(chain)) => chain.iter().any(|(target, _)| *target == Target::Same),
+            Some(Outcome::Reject { .. }) | None => false,
+        });
+        let pools = program.pools.iter().any(|pool| pool.sticky.is_some());
+        let reads_shared = reads_budgets
+            || reads_caches
+            || same
+            || pools
+            || reads(&[Fact::SessionModel])
+            || !program.budgets.is_empty();
+        Self { configuration, plan, dry_run, names, not_ready, reads_shared, reads_budgets, reads_caches }
     }
 }
 
@@ -82,38 +128,71 @@ pub struct App {
     counter: Arc<Counter>,
     clock: Clock,
     state: State,
+    store: Arc<dyn Store>,
+    gate: Arc<ArcSwap<Gate>>,
+    keyring: Keyring,
+    profile: Profile,
     recording: Arc<ArcSwapOption<Recording>>,
     tasks: Tasks,
     learnt: Learnt,
     spread: Arc<AtomicU64>,
     serial: Arc<AtomicU64>,
+    /// A number that no other process has.
+    replica: u64,
+    calls: Arc<AtomicU64>,
 }
 
 impl App {
     /// An application that serves this, and records it where there is something to record with.
-    pub fn new(active: Active, recording: Option<Recording>, clock: Clock) -> Result<Self, reqwest::Error> {
+    pub fn new(
+        active: Active,
+        recording: Option<Recording>,
+        clock: Clock,
+        state: State,
+        store: Arc<dyn Store>,
+        tasks: Tasks,
+    ) -> Result<Self, reqwest::Error> {
         let provider = rustls::crypto::ring::default_provider();
         // A second installation is refused, and is no harm: it would be the same.
         let _ = provider.install_default();
         let client = reqwest::Client::builder()
-            .connect_timeout(CONNECT)
+            .connect_timeout(active.configuration.tuning.connect)
+            .pool_max_idle_per_host(active.configuration.tuning.idle_connections)
             .pool_idle_timeout(POOL_IDLE)
             .tcp_nodelay(true)
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
-        let salt = u64::try_from(clock.unix_seconds()).unwrap_or(0).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let (salt, replica) = (random(), random());
+        let gate = Gate::new(active.configuration.overload);
         Ok(Self {
             active: Arc::new(ArcSwap::from_pointee(active)),
             client,
             counter: Arc::new(Counter::default()),
             clock,
-            state: State::default(),
+            state,
+            store,
+            gate: Arc::new(ArcSwap::from_pointee(gate)),
+            keyring: Keyring::default(),
+            profile: Profile::default(),
             recording: Arc::new(ArcSwapOption::from_pointee(recording)),
-            tasks: Tasks::default(),
+            tasks,
             learnt: Learnt::default(),
             spread: Arc::new(AtomicU64::new(salt)),
             serial: Arc::new(AtomicU64::new(salt)),
+            replica,
+            calls: Arc::default(),
         })
+    }
+
+    /// How many requests may be in, and who is.
+    fn gate(&self) -> Arc<Gate> {
+        self.gate.load_full()
+    }
+
+    /// A number from 0 to 1 that nobody foresees.
+    fn chance(&self) -> f64 {
+        let n = self.spread.fetch_add(0x9E37_79B9_7F4A_7C15, std::sync::atomic::Ordering::Relaxed);
+        f64::from(u32::try_from(n >> 32).unwrap_or(0)) / f64::from(u32::MAX)
     }
 
     /// What serves now.
@@ -135,6 +214,9 @@ impl App {
                 Err(why) => tracing::error!("{why}"),
             }
         }
+        if active.configuration.overload != self.gate().settings {
+            self.gate.store(Arc::new(Gate::new(active.configuration.overload)));
+        }
         self.active.store(Arc::new(active));
     }
 }
@@ -150,7 +232,15 @@ fn router(app: App) -> Router {
         .route("/v1/models/{*id}", get(models::one))
         .route("/api/explain", post(handle::explain))
         .route("/api/hello", any(admin::hello))
+        .route("/api/stats", get(stats::all))
+        .route("/api/stats/models", get(stats::models))
+        .route("/api/stats/costs", get(stats::costs))
+        .route("/api/stats/performance", get(stats::performance))
+        .route("/api/stats/rules", get(stats::rules))
         .route("/health", get(admin::health))
+        .route("/health/detailed", get(stats::detailed))
+        .route("/health/models", get(stats::health_of_models))
+        .route("/debug/profile", get(stats::profile))
         .route("/", any(admin::hello))
         .fallback(admin::not_found)
         .method_not_allowed_fallback(admin::wrong_method)
@@ -165,7 +255,7 @@ pub async fn serve(
     listener: TcpListener,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let (tasks, recording) = (app.tasks.clone(), Arc::clone(&app.recording));
+    let (tasks, recording, store) = (app.tasks.clone(), Arc::clone(&app.recording), Arc::clone(&app.store));
     let listener = listener.tap_io(|stream| {
         // Without it each event of a stream may wait 40 ms for the acknowledgement of the one before.
         let _ = stream.set_nodelay(true);
@@ -184,6 +274,7 @@ pub async fn serve(
         () = overdue => tracing::warn!("requests were still under way after {} s", DRAIN.as_secs()),
     }
     tasks.finish(DRAIN).await;
+    store.close().await;
     if let Some(recording) = recording.swap(None) {
         let _ = tokio::task::spawn_blocking(move || recording.close()).await;
     }

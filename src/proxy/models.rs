@@ -1,7 +1,7 @@
 //! `GET /v1/models`: the models that can be routed to, in a form that both APIs' clients read.
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
 
@@ -10,6 +10,7 @@ use crate::lang::catalogue::Card;
 use crate::proxy::App;
 use crate::proxy::admin::json_answer;
 use crate::proxy::failure::Failure;
+use crate::proxy::keys::{self, Permission};
 use crate::wire::Client;
 
 /// When a model was made is not known here; the field must be there.
@@ -54,7 +55,10 @@ fn entries(app: &App) -> Vec<Value> {
 }
 
 /// All of them.
-pub(super) async fn list(State(app): State<App>) -> Response {
+pub(super) async fn list(State(app): State<App>, headers: HeaderMap) -> Response {
+    if let Err(failure) = keys::authenticate(&app.active().configuration, &headers, Permission::Any) {
+        return failure.answer(Client::Messages, &app.request_id());
+    }
     let data = entries(&app);
     let id = |value: Option<&Value>| value.map_or(Value::Null, |value| value["id"].clone());
     let (first, last) = (id(data.first()), id(data.last()));
@@ -65,7 +69,10 @@ pub(super) async fn list(State(app): State<App>) -> Response {
 }
 
 /// One of them.
-pub(super) async fn one(State(app): State<App>, Path(id): Path<String>) -> Response {
+pub(super) async fn one(State(app): State<App>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    if let Err(failure) = keys::authenticate(&app.active().configuration, &headers, Permission::Any) {
+        return failure.answer(Client::Messages, &app.request_id());
+    }
     let found = app
         .active()
         .configuration

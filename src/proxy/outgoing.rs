@@ -3,6 +3,7 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 
+use crate::config::Secret;
 use crate::config::providers::{Kind, Provider};
 use crate::lang::catalogue::Card;
 use crate::lang::eval::Effective;
@@ -37,6 +38,23 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
+    /// The headers of one call: with one of the provider's keys, unless its own headers or the rules say it already.
+    pub(super) fn headers_with_key(&self, provider: &Provider, place: usize) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        let Some(key) = provider.keys.get(place).map(Secret::reveal) else { return headers };
+        let (name, value) = match provider.kind {
+            Kind::Anthropic => ("x-api-key", key.to_owned()),
+            Kind::Gemini => ("x-goog-api-key", key.to_owned()),
+            Kind::AzureOpenAi => (azure::KEY_HEADER, key.to_owned()),
+            _ => ("authorization", format!("Bearer {key}")),
+        };
+        if let Ok(mut value) = HeaderValue::try_from(value) {
+            value.set_sensitive(true);
+            headers.entry(HeaderName::from_static(name)).or_insert(value);
+        }
+        headers
+    }
+
     /// Without what the provider does not take; whether anything changed.
     pub(super) fn leave_out(&mut self, refused: &[Refused]) -> bool {
         let body = refused::without(&self.body, refused);
@@ -196,7 +214,7 @@ fn changes(card: &Card, effective: &Effective, max_tokens: Option<u64>, asked: &
 }
 
 /// The headers: the client's where the API is the same, less what is a connection's or a credential; then the provider's
-/// key, its own headers, and those of the rules.
+/// own, and those of the rules. Its key is put there before each call (`headers_with_key`).
 fn headers_of(call: &Call, provider: &Provider, effective: &Effective, api: Api, same: bool) -> HeaderMap {
     let mut headers = if same { headers::to_upstream(&call.headers) } else { HeaderMap::new() };
     let mut put = |name: &str, value: &str| {
@@ -206,16 +224,8 @@ fn headers_of(call: &Call, provider: &Provider, effective: &Effective, api: Api,
     };
     put("content-type", "application/json");
     put("accept-encoding", "identity");
-    let key = provider.key.as_ref().map(crate::config::Secret::reveal);
     if api == Api::Messages && (!same || !call.headers.contains_key("anthropic-version")) {
         put("anthropic-version", ANTHROPIC_VERSION);
-    }
-    match (provider.kind, key) {
-        (_, None) => {}
-        (Kind::Anthropic, Some(key)) => put("x-api-key", key),
-        (Kind::Gemini, Some(key)) => put("x-goog-api-key", key),
-        (Kind::AzureOpenAi, Some(key)) => put(azure::KEY_HEADER, key),
-        (_, Some(key)) => put("authorization", &format!("Bearer {key}")),
     }
     for (name, value) in &provider.headers {
         put(name, value);

@@ -13,6 +13,7 @@ use crate::proxy::failure::{Blame, Failure};
 use crate::proxy::headers;
 use crate::proxy::record::Recorder;
 use crate::proxy::upstream::{ANSWER_BYTES_MAX, Begun, reason};
+use crate::state::health::Fault;
 use crate::wire::event::{Answer, Decoder, Event, Usage, assemble, status_of};
 use crate::wire::ids::Names;
 use crate::wire::overflow::Overflow;
@@ -47,6 +48,11 @@ pub(super) fn stream_of(body: Body) -> Response {
     response.headers_mut().insert("cache-control", HeaderValue::from_static("no-cache"));
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
+}
+
+/// A stream that broke off or ended with an error.
+fn fault(kind: &str) -> Fault {
+    Fault { what: kind.to_owned(), ..Fault::default() }
 }
 
 // --- the same API: bytes as they come ----------------------------------------------------------------------------------
@@ -181,16 +187,20 @@ impl Passing {
     fn take(&mut self, events: &[Event]) {
         for event in events {
             match event {
-                Event::Start { .. } => self.recorder.first_byte(),
+                Event::Start { usage, .. } => {
+                    self.recorder.first_byte();
+                    self.recorder.so_far(*usage);
+                }
+                Event::Delta(text) => self.recorder.produced(text.len()),
                 Event::End { usage, .. } => {
                     self.recorder.done(*usage);
                     self.ended = true;
                 }
-                Event::Error { .. } => {
-                    self.recorder.failed();
+                Event::Error { kind, .. } => {
+                    self.recorder.failed(fault(kind));
                     self.ended = true;
                 }
-                Event::Open(_) | Event::Delta(_) | Event::Signature(_) | Event::Close | Event::Ping => {}
+                Event::Open(_) | Event::Signature(_) | Event::Close | Event::Ping => {}
             }
         }
     }
@@ -331,17 +341,21 @@ impl Translating {
     fn write(&mut self, events: &[Event]) {
         for event in events {
             match event {
-                Event::Start { .. } => self.recorder.first_byte(),
+                Event::Start { usage, .. } => {
+                    self.recorder.first_byte();
+                    self.recorder.so_far(*usage);
+                }
+                Event::Delta(text) => self.recorder.produced(text.len()),
                 Event::End { usage, .. } => {
                     self.recorder.done(*usage);
                     self.over = true;
                 }
-                Event::Error { message, .. } => {
+                Event::Error { kind, message } => {
                     tracing::warn!("{message}");
-                    self.recorder.failed();
+                    self.recorder.failed(fault(kind));
                     self.over = true;
                 }
-                Event::Open(_) | Event::Delta(_) | Event::Signature(_) | Event::Close | Event::Ping => {}
+                Event::Open(_) | Event::Signature(_) | Event::Close | Event::Ping => {}
             }
         }
         let mut out = String::new();

@@ -16,6 +16,12 @@ impl Tasks {
         tokio::spawn(self.0.track_future(task));
     }
 
+    /// Starts something that goes on for as long as the program does, so that a stop does not wait for it.
+    #[expect(clippy::disallowed_methods, reason = "this is the place that tasks are started in")]
+    pub fn spawn_idle(&self, task: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(task);
+    }
+
     /// Waits for all of it, but not longer than this.
     pub(super) async fn finish(&self, most: Duration) {
         self.0.close();

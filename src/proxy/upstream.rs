@@ -6,6 +6,7 @@ use axum::http::HeaderMap;
 use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 
+use crate::config::providers::Provider;
 use crate::proxy::App;
 use crate::proxy::outgoing::Outgoing;
 use crate::wire::event::{Decoder, Event, status_of};
@@ -40,6 +41,10 @@ pub(super) struct Begun {
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) status: u16,
+    /// What happened, in a word or two, for statistics.
+    pub(super) what: String,
+    /// The provider as a whole could not be reached.
+    pub(super) unreachable: bool,
     pub(super) message: String,
     pub(super) headers: HeaderMap,
     /// The body as it came, where there is one.
@@ -55,9 +60,11 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    fn of_connection(status: u16, message: String) -> Self {
+    fn of_connection(status: u16, what: &str, message: String) -> Self {
         Self {
             status,
+            what: what.to_owned(),
+            unreachable: false,
             message,
             headers: HeaderMap::new(),
             body: None,
@@ -69,45 +76,93 @@ impl Refusal {
     }
 }
 
-/// Calls a provider, and waits for the first byte of its answer.
-pub(super) async fn begin(app: &App, outgoing: &Outgoing, who: &str, first_byte: Duration) -> Result<Begun, Refusal> {
-    let request = app.client.post(&outgoing.url).headers(outgoing.headers.clone()).body(outgoing.body.clone());
-    let late = || Refusal::of_connection(504, format!("{who} sent nothing for {} s", first_byte.as_secs_f64()));
+/// How long a stream that has begun is waited for to say something before its beginning is given on: an error that comes
+/// so soon is still another target's chance.
+const SETTLING: Duration = Duration::from_secs(1);
+
+/// Calls a provider with one of its keys, and waits for the first byte of its answer.
+pub(super) async fn begin(
+    app: &App,
+    outgoing: &Outgoing,
+    provider: &Provider,
+    key: usize,
+    first_byte: Duration,
+) -> Result<Begun, Box<Refusal>> {
+    let who = &provider.name;
+    let headers = outgoing.headers_with_key(provider, key);
+    let request = app.client.post(&outgoing.url).headers(headers).body(outgoing.body.clone());
+    let late = || {
+        let message = format!("{who} sent nothing for {} s", first_byte.as_secs_f64());
+        Refusal::of_connection(504, "timeout", message)
+    };
     let deadline = tokio::time::Instant::from_std(deadline(app, first_byte));
     let sent = tokio::time::timeout_at(deadline, request.send()).await.map_err(|_| late())?;
-    let mut response =
-        sent.map_err(|error| Refusal::of_connection(502, format!("{who} cannot be reached: {}", reason(&error))))?;
+    let mut response = sent.map_err(|error| {
+        let message = format!("{who} cannot be reached: {}", reason(&error));
+        Refusal { unreachable: error.is_connect(), ..Refusal::of_connection(502, "connection", message) }
+    })?;
     let status = response.status().as_u16();
     let headers = response.headers().clone();
     if !response.status().is_success() {
-        return Err(refusal(who, status, headers, response, deadline).await);
+        return Err(Box::new(refusal(who, status, headers, response, deadline).await));
     }
     let media =
         headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
     let is_stream = media.starts_with(outgoing.api.row().stream_type);
     if media.starts_with("text/html") {
-        return Err(Refusal::of_connection(502, format!("{who} answered with a page, not with an answer of its API")));
+        let message = format!("{who} answered with a page, not with an answer of its API");
+        return Err(Box::new(Refusal::of_connection(502, "html", message)));
     }
-    let broke = |error: &reqwest::Error| Refusal::of_connection(502, format!("{who} broke off: {}", reason(error)));
+    let broke = |why: &str| Refusal::of_connection(502, "broke off", format!("{who} broke off: {why}"));
     let first = match tokio::time::timeout_at(deadline, response.chunk()).await.map_err(|_| late())? {
-        Ok(first) => first.unwrap_or_default(),
-        Err(error) => return Err(broke(&error)),
+        Ok(Some(first)) => first,
+        Ok(None) if is_stream => return Err(Box::new(broke("it sent nothing"))),
+        Ok(None) => Bytes::new(),
+        Err(error) => return Err(Box::new(broke(&reason(&error)))),
     };
-    if is_stream && let Some((kind, message)) = error_at_once(outgoing, &first) {
-        if let Some(overflow) = Overflow::of(400, &message) {
-            let told = format!("{who} answered with an error: {message}");
-            return Err(Refusal {
-                status: 400,
-                try_next: false,
-                by_provider: false,
-                overflow: Some(overflow),
-                ..Refusal::of_connection(400, told)
-            });
-        }
-        let status = status_of(&kind);
-        return Err(Refusal::of_connection(status, format!("{who}: {message}")));
-    }
+    let first = if is_stream { settled(app, outgoing, who, first, &mut response, deadline).await? } else { first };
     Ok(Begun { status, headers, is_stream, first, rest: response })
+}
+
+/// The beginning of a stream, up to its first word: an error before it is a failure like any other.
+async fn settled(
+    app: &App,
+    outgoing: &Outgoing,
+    who: &str,
+    first: Bytes,
+    response: &mut reqwest::Response,
+    deadline: tokio::time::Instant,
+) -> Result<Bytes, Box<Refusal>> {
+    let mut decoder: Box<dyn Decoder> = outgoing.api.decoder(outgoing.names.clone());
+    let (mut events, mut seen) = (Vec::new(), BytesMut::new());
+    let soon = tokio::time::Instant::from_std(app.clock.moment(SETTLING)).min(deadline);
+    let mut piece = first;
+    loop {
+        decoder.push(&piece, &mut events);
+        let said = events.iter().find(|event| !matches!(event, Event::Start { .. } | Event::Ping));
+        match said {
+            Some(Event::Error { kind, message }) => return Err(Box::new(error_at_once(who, kind, message))),
+            // All that has come is given on as one piece; nearly always it is the first one alone.
+            Some(_) if seen.is_empty() => return Ok(piece),
+            _ => seen.extend_from_slice(&piece),
+        }
+        if said.is_some() {
+            return Ok(seen.freeze());
+        }
+        piece = match tokio::time::timeout_at(soon, response.chunk()).await {
+            Ok(Ok(Some(piece))) => piece,
+            // Nothing was said: whoever reads the rest finds out.
+            Err(_) => return Ok(seen.freeze()),
+            Ok(Ok(None)) => {
+                let message = format!("{who} broke off: its stream ended before it said anything");
+                return Err(Box::new(Refusal::of_connection(502, "broke off", message)));
+            }
+            Ok(Err(error)) => {
+                let message = format!("{who} broke off: {}", reason(&error));
+                return Err(Box::new(Refusal::of_connection(502, "broke off", message)));
+            }
+        };
+    }
 }
 
 /// The moment at which waiting ends.
@@ -116,14 +171,13 @@ fn deadline(app: &App, after: Duration) -> std::time::Instant {
 }
 
 /// An error that a stream begins with.
-fn error_at_once(outgoing: &Outgoing, first: &[u8]) -> Option<(String, String)> {
-    let mut decoder: Box<dyn Decoder> = outgoing.api.decoder(outgoing.names.clone());
-    let mut events = Vec::new();
-    decoder.push(first, &mut events);
-    match events.iter().find(|event| !matches!(event, Event::Start { .. } | Event::Ping)) {
-        Some(Event::Error { kind, message }) => Some((kind.clone(), message.clone())),
-        _ => None,
+fn error_at_once(who: &str, kind: &str, message: &str) -> Refusal {
+    if let Some(overflow) = Overflow::of(400, message) {
+        let told = format!("{who} answered with an error: {message}");
+        let refusal = Refusal::of_connection(400, "too long", told);
+        return Refusal { try_next: false, by_provider: false, overflow: Some(overflow), ..refusal };
     }
+    Refusal::of_connection(status_of(kind), kind, format!("{who}: {message}"))
 }
 
 async fn refusal(
@@ -148,7 +202,19 @@ async fn refusal(
     let try_next = overflow.is_none() && (ours || matches!(status, 408 | 429) || status >= 500);
     let message = format!("{who} answered {status}: {said}");
     let refused = if overflow.is_none() { refused::named(status, &said) } else { Vec::new() };
-    Refusal { status, message, headers, body: Some(body), try_next, by_provider: try_next && !ours, overflow, refused }
+    let what = if overflow.is_some() { "too long".to_owned() } else { status.to_string() };
+    Refusal {
+        status,
+        what,
+        unreachable: false,
+        message,
+        headers,
+        body: Some(body),
+        try_next,
+        by_provider: try_next && !ours,
+        overflow,
+        refused,
+    }
 }
 
 /// The message in a body of an error, whatever its form.

@@ -84,6 +84,44 @@ impl Clock {
         self.zoned().timestamp().as_second()
     }
 
+    /// Milliseconds since 1970.
+    pub fn unix_ms(&self) -> i64 {
+        self.unix_nanos() / 1_000_000
+    }
+
+    /// Nanoseconds since 1970.
+    pub fn unix_nanos(&self) -> i64 {
+        let fixed = self.fixed_ms.load(Ordering::Relaxed);
+        if fixed >= 0 {
+            return fixed.saturating_mul(1_000_000);
+        }
+        i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX)
+    }
+
+    /// The day of a moment (milliseconds since 1970) in the clock's time zone: `2026-01-31`.
+    pub fn day(&self, unix_ms: i64) -> String {
+        let stamp = Timestamp::from_millisecond(unix_ms).unwrap_or_default();
+        stamp.to_zoned(self.zone.clone()).date().to_string()
+    }
+
+    /// A moment (seconds since 1970) in the clock's time zone: `2026-01-31T00:00:00+01:00`.
+    pub fn stamp(&self, unix_seconds: i64) -> String {
+        let stamp = Timestamp::from_second(unix_seconds).unwrap_or_default();
+        stamp.to_zoned(self.zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+    }
+
+    /// A moment of the past, in milliseconds since 1970: `90min`, `24h`, `7d`, or a day, from its beginning.
+    pub fn since(&self, text: &str) -> Option<i64> {
+        if let Ok(date) = text.parse::<jiff::civil::Date>() {
+            return Some(date.to_zoned(self.zone.clone()).ok()?.timestamp().as_millisecond());
+        }
+        let digits = text.find(|c: char| !c.is_ascii_digit())?;
+        let (number, unit) = text.split_at_checked(digits)?;
+        let units = [("s", 1_000), ("min", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+        let unit = units.iter().find(|(name, _)| *name == unit).map(|(_, ms)| *ms)?;
+        self.unix_ms().checked_sub(number.parse::<i64>().ok()?.checked_mul(unit)?)
+    }
+
     /// Stands still at a moment, in milliseconds since 1970.
     pub fn stop_at(&self, unix_ms: i64) {
         self.fixed_ms.store(unix_ms, Ordering::Relaxed);

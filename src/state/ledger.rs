@@ -1,4 +1,4 @@
-//! What was spent, in nano-dollars, of each budget in its window. A call reserves its estimate before it is made and
+//! What was spent, in nano-dollars, of each budget in its window. A call sets its estimate aside before it is made and
 //! settles what it really cost afterwards, so that calls at one time cannot overshoot a hard budget together.
 
 use std::collections::HashMap;
@@ -9,15 +9,39 @@ use jiff::{ToSpan as _, Unit, Zoned};
 use crate::lang::ir::{Budget, BudgetScope, Period};
 
 /// The most windows that are remembered.
-const WINDOWS_MAX: usize = 100_000;
+const WINDOWS_MAX: usize = 200_000;
 
 /// A budget's window, of one key, user or session where it is for each.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Window {
-    budget: String,
-    whose: String,
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Window {
+    /// The budget's name.
+    pub budget: String,
+    /// Whose calls it counts: `key:`, `user:`, `session:` or `model:` with a name; empty for all.
+    pub whose: String,
     /// Seconds since 1970 at which it began.
-    start: i64,
+    pub start: i64,
+    /// Seconds since 1970 at which it ends.
+    pub ends: i64,
+}
+
+/// A window in which a call counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Which.
+    pub window: Window,
+    /// Of a hard budget, the most that may be spent in it.
+    pub limit: Option<i64>,
+    /// The budget's place in the program.
+    pub budget: usize,
+}
+
+/// What is held of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Held {
+    /// What calls that are over cost.
+    pub settled: i64,
+    /// What is set aside for calls under way.
+    pub reserved: i64,
 }
 
 /// Who calls.
@@ -31,68 +55,97 @@ pub struct Caller<'a> {
     pub session: Option<&'a str>,
 }
 
+/// Why nothing was set aside: the place of the claim that it does not fit into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoRoom {
+    /// Calls that are over have spent it.
+    Spent(usize),
+    /// Calls under way may leave room when they are over.
+    SetAside(usize),
+}
+
 /// All budgets.
 #[derive(Debug, Clone, Default)]
-pub struct Ledger(Arc<Mutex<HashMap<Window, i64>>>);
-
-/// Money that is set aside for a call. Dropped without being settled, it counts as spent.
-#[derive(Debug)]
-pub struct Reservation {
-    ledger: Ledger,
-    windows: Vec<Window>,
-    amount: i64,
-}
+pub struct Ledger(Arc<Mutex<HashMap<Window, Held>>>);
 
 impl Ledger {
-    /// What was spent of each budget, for a caller; none where a budget is for each of something that the caller is not.
-    pub fn spent(&self, budgets: &[Budget], caller: Caller<'_>, now: &Zoned) -> Vec<Option<i64>> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        budgets
-            .iter()
-            .map(|budget| window(budget, caller, now).map(|window| all.get(&window).copied().unwrap_or(0)))
-            .collect()
+    fn with<T>(&self, change: impl FnOnce(&mut HashMap<Window, Held>) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Sets an amount aside in every budget that counts the call; the first hard one that it does not fit into otherwise.
-    pub fn reserve(
-        &self,
-        budgets: &[Budget],
-        model: u32,
-        caller: Caller<'_>,
-        now: &Zoned,
-        amount: i64,
-    ) -> Result<Reservation, usize> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut windows = Vec::new();
-        for (index, budget) in budgets.iter().enumerate().filter(|(_, budget)| counts(budget, model, caller)) {
-            let Some(window) = window(budget, caller, now) else { continue };
-            let spent = all.get(&window).copied().unwrap_or(0);
-            if budget.hard && amount > 0 && spent.saturating_add(amount) > budget.amount {
-                return Err(index);
+    /// What is held of each window; nothing where there is no window.
+    pub fn held(&self, windows: &[Option<Window>]) -> Vec<Option<Held>> {
+        self.with(|all| {
+            let held = |window: &Window| all.get(window).copied().unwrap_or_default();
+            windows.iter().map(|window| window.as_ref().map(held)).collect()
+        })
+    }
+
+    /// Sets an amount aside in every window, or in none. What costs nothing always fits.
+    pub fn reserve(&self, claims: &[Claim], amount: i64, now: i64) -> Result<(), NoRoom> {
+        self.with(|all| {
+            for (index, claim) in claims.iter().enumerate() {
+                let Some(limit) = claim.limit.filter(|_| amount > 0) else { continue };
+                let held = all.get(&claim.window).copied().unwrap_or_default();
+                if held.settled.saturating_add(amount) > limit {
+                    return Err(NoRoom::Spent(index));
+                }
+                if held.settled.saturating_add(held.reserved).saturating_add(amount) > limit {
+                    return Err(NoRoom::SetAside(index));
+                }
             }
-            windows.push(window);
-        }
-        if all.len() > WINDOWS_MAX {
-            let oldest = all.keys().map(|window| window.start).min();
-            all.retain(|window, _| Some(window.start) != oldest);
-        }
-        for window in &windows {
-            *all.entry(window.clone()).or_insert(0) += amount;
-        }
-        drop(all);
-        Ok(Reservation { ledger: self.clone(), windows, amount })
+            if all.len() > WINDOWS_MAX {
+                forget(all, now);
+            }
+            for claim in claims {
+                let held = all.entry(claim.window.clone()).or_default();
+                held.reserved = held.reserved.saturating_add(amount);
+            }
+            Ok(())
+        })
+    }
+
+    /// Replaces what was set aside by what the call cost.
+    pub fn settle(&self, claims: &[Claim], amount: i64, cost: i64) {
+        self.with(|all| {
+            for claim in claims {
+                let held = all.entry(claim.window.clone()).or_default();
+                held.reserved = held.reserved.saturating_sub(amount).max(0);
+                held.settled = held.settled.saturating_add(cost);
+            }
+        });
+    }
+
+    /// What is held of a window, as a store knows it.
+    pub fn put(&self, window: Window, held: Held) {
+        self.with(|all| all.insert(window, held));
     }
 }
 
-impl Reservation {
-    /// Replaces what was set aside by what the call cost.
-    pub fn settle(mut self, cost: i64) {
-        let mut all = self.ledger.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for window in std::mem::take(&mut self.windows) {
-            let spent = all.entry(window).or_insert(0);
-            *spent = spent.saturating_add(cost - self.amount).max(0);
-        }
+/// Forgets the windows that are over; where that is not enough, those that end first.
+fn forget(all: &mut HashMap<Window, Held>, now: i64) {
+    all.retain(|window, held| window.ends > now || held.reserved > 0);
+    if all.len() > WINDOWS_MAX {
+        let mut ends: Vec<i64> = all.keys().map(|window| window.ends).collect();
+        ends.sort_unstable();
+        let last = ends[ends.len() / 4];
+        all.retain(|window, held| window.ends > last || held.reserved > 0);
     }
+}
+
+/// The window of each budget, for a caller; none where a budget is for each of something that the caller is not.
+pub fn windows(budgets: &[Budget], caller: Caller<'_>, now: &Zoned) -> Vec<Option<Window>> {
+    budgets.iter().map(|budget| window(budget, caller, now)).collect()
+}
+
+/// The windows that a call on a model counts in.
+pub fn claims(budgets: &[Budget], model: u32, caller: Caller<'_>, now: &Zoned) -> Vec<Claim> {
+    let counted = budgets.iter().enumerate().filter(|(_, budget)| counts(budget, model, caller));
+    let claims = counted.filter_map(|(place, budget)| {
+        let window = window(budget, caller, now)?;
+        Some(Claim { window, limit: budget.hard.then_some(budget.amount), budget: place })
+    });
+    claims.collect()
 }
 
 /// Whether a budget counts a call on a model.
@@ -107,24 +160,80 @@ fn counts(budget: &Budget, model: u32, caller: Caller<'_>) -> bool {
 
 fn window(budget: &Budget, caller: Caller<'_>, now: &Zoned) -> Option<Window> {
     let whose = match &budget.scope {
-        BudgetScope::All | BudgetScope::Key(_) | BudgetScope::User(_) | BudgetScope::Model(_) => "",
-        BudgetScope::EachKey => caller.key?,
-        BudgetScope::EachUser => caller.user?,
-        BudgetScope::EachSession => caller.session?,
+        BudgetScope::All => String::new(),
+        BudgetScope::Key(key) => format!("key:{key}"),
+        BudgetScope::User(user) => format!("user:{user}"),
+        BudgetScope::Model(_) => "model:".to_owned(),
+        BudgetScope::EachKey => format!("key:{}", caller.key?),
+        BudgetScope::EachUser => format!("user:{}", caller.user?),
+        BudgetScope::EachSession => format!("session:{}", caller.session?),
     };
-    Some(Window { budget: budget.name.clone(), whose: whose.to_owned(), start: start(budget.period, now) })
+    let (start, ends) = bounds(budget.period, now).unwrap_or_default();
+    Some(Window { budget: budget.name.clone(), whose, start, ends })
 }
 
-/// When the window began that now lies in.
-fn start(period: Period, now: &Zoned) -> i64 {
-    let began = match period {
-        Period::Hour => now.round(jiff::ZonedRound::new().smallest(Unit::Hour).mode(jiff::RoundMode::Trunc)),
-        Period::Day => now.start_of_day(),
+/// When the window began that now lies in, and when it ends: seconds since 1970.
+fn bounds(period: Period, now: &Zoned) -> Result<(i64, i64), jiff::Error> {
+    let seconds = |zoned: &Zoned| zoned.timestamp().as_second();
+    let (start, ends) = match period {
+        Period::Hour => {
+            let start = now.round(jiff::ZonedRound::new().smallest(Unit::Hour).mode(jiff::RoundMode::Trunc))?;
+            let ends = start.checked_add(1.hour())?;
+            (start, ends)
+        }
+        Period::Day => {
+            let start = now.start_of_day()?;
+            let ends = start.tomorrow()?.start_of_day()?;
+            (start, ends)
+        }
         Period::Week => {
             let back = i64::from(now.weekday().to_monday_zero_offset());
-            now.checked_sub(back.days()).and_then(|day| day.start_of_day())
+            let start = now.checked_sub(back.days())?.start_of_day()?;
+            let ends = start.checked_add(7.days())?.start_of_day()?;
+            (start, ends)
         }
-        Period::Month => now.first_of_month().and_then(|day| day.start_of_day()),
+        Period::Month => {
+            let start = now.first_of_month()?.start_of_day()?;
+            let ends = start.checked_add(1.month())?.start_of_day()?;
+            (start, ends)
+        }
     };
-    began.map_or(0, |began| began.timestamp().as_second())
+    Ok((seconds(&start), seconds(&ends)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Zoned {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_day_is_as_long_as_its_time_zone_makes_it() {
+        let hours = |text: &str| {
+            let (start, ends) = bounds(Period::Day, &at(text)).unwrap();
+            (ends - start) / 3600
+        };
+        assert_eq!(hours("2025-03-30T12:00[Europe/Berlin]"), 23);
+        assert_eq!(hours("2025-10-26T12:00[Europe/Berlin]"), 25);
+        assert_eq!(hours("2025-10-27T12:00[Europe/Berlin]"), 24);
+    }
+
+    #[test]
+    fn the_hour_that_comes_twice_has_two_windows_of_an_hour() {
+        let first = bounds(Period::Hour, &at("2025-10-26T02:30+02:00[Europe/Berlin]")).unwrap();
+        let second = bounds(Period::Hour, &at("2025-10-26T02:30+01:00[Europe/Berlin]")).unwrap();
+        assert_eq!((first.1 - first.0, second.1 - second.0), (3600, 3600));
+        assert_eq!(first.1, second.0);
+    }
+
+    #[test]
+    fn a_week_begins_on_monday_and_a_month_on_its_first_day() {
+        let start = |period, text: &str| bounds(period, &at(text)).unwrap().0;
+        let monday = at("2025-03-24T00:00[Europe/Berlin]").timestamp().as_second();
+        assert_eq!(start(Period::Week, "2025-03-30T23:59[Europe/Berlin]"), monday);
+        let first = at("2025-10-01T00:00[Europe/Berlin]").timestamp().as_second();
+        assert_eq!(start(Period::Month, "2025-10-31T23:59[Europe/Berlin]"), first);
+    }
 }

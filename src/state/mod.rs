@@ -1,10 +1,13 @@
 //! WHAT CHANGES WHILE RUNNING. Small handles: clones share what is inside, methods lock, change and return.
 
 pub mod clock;
-mod facts;
+pub mod facts;
 pub mod health;
 pub mod ledger;
+pub mod limits;
 pub mod sessions;
+pub mod store;
+pub mod usage;
 
 /// All of it.
 #[derive(Debug, Clone, Default)]
@@ -15,4 +18,8 @@ pub struct State {
     pub ledger: ledger::Ledger,
     /// Conversations.
     pub sessions: sessions::Sessions,
+    /// Requests and tokens in their windows.
+    pub limits: limits::Limits,
+    /// The newest requests.
+    pub rows: usage::Rows,
 }

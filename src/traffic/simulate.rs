@@ -10,7 +10,10 @@ use crate::lang::input::{Feature, Features, Input, NUMBER};
 use crate::lang::plan::Plan;
 use crate::state::State;
 use crate::state::clock::Clock;
-use crate::state::ledger::Caller;
+use crate::state::facts::{sticky_id, takes_turns};
+use crate::state::health::Fault;
+use crate::state::ledger::{self, Caller};
+use crate::state::store::Answered;
 use crate::tools::request::{self, Recorded};
 use crate::tools::test::decided_name;
 use crate::traffic::line::Line;
@@ -117,8 +120,8 @@ impl<'p> Simulation<'p> {
         let text = |feature| request.text(feature, None).map(std::borrow::Cow::into_owned);
         let (session, user) = (text(Feature::Session), text(Feature::User));
         let caller = Caller { key: None, user: user.as_deref(), session: session.as_deref() };
-        let mut facts = self.state.facts(self.plan, &self.names, caller, &self.clock);
-        facts.spread = self.spread;
+        let mut facts = self.state.facts(self.plan, &self.names, caller, &self.clock, None);
+        facts.spread = Some(self.spread);
         self.spread = self.spread.wrapping_add(0x9E37_79B9);
         let input = Input { request, facts: &facts };
         let decision = eval::decide(self.plan, &input);
@@ -133,7 +136,7 @@ impl<'p> Simulation<'p> {
         };
         // Who failed then would have failed for these rules too.
         for failed in &line.failed {
-            self.state.health.failure(failed, now);
+            self.state.health.failure(failed, now, &Fault::default());
         }
         if let Some(model) = &line.model {
             let first = std::time::Duration::from_millis(line.first_byte_ms.unwrap_or(0));
@@ -160,19 +163,25 @@ impl<'p> Simulation<'p> {
             }
             let estimate = eval::cost(self.plan, &input, attempt.model).unwrap_or(0);
             let zoned = self.clock.zoned();
-            let Ok(reserved) = self.state.ledger.reserve(&program.budgets, attempt.model.0, caller, &zoned, estimate)
-            else {
+            let claims = ledger::claims(&program.budgets, attempt.model.0, caller, &zoned);
+            if self.state.ledger.reserve(&claims, estimate, self.clock.unix_seconds()).is_err() {
                 served.status = 402;
                 continue;
-            };
+            }
             let (cached, cost, moved) = self.cost(incoming, &facts, attempt.model, tokens, output);
-            reserved.settle(cost.unwrap_or(estimate));
+            self.state.ledger.settle(&claims, estimate, cost.unwrap_or(estimate));
             if let Some(session) = &session {
-                self.state.sessions.answered(session, name, tokens, now);
+                let (session, model, at_ms) = (session.clone(), name.clone(), incoming.unix_ms);
+                self.state.sessions.answered(&Answered { session, model, tokens, at_ms });
             }
             if let Some(pool) = attempt.pool {
                 let pool = &program.pools[pool.index()];
-                self.state.taken(pool, caller, name);
+                if takes_turns(pool) {
+                    self.state.sessions.take_turn(&pool.name);
+                }
+                if let Some(id) = pool.sticky.and_then(|sticky| sticky_id(sticky, caller)) {
+                    self.state.sessions.keep(&pool.name, id, name);
+                }
                 served.pool = Some(pool.name.clone());
             }
             let model = Some(name.clone());

@@ -2,5 +2,6 @@
 
 pub mod editor;
 pub mod generate;
+pub mod redis;
 pub mod router;
 pub mod upstream;

@@ -146,6 +146,12 @@ impl Router {
         Command::new("kill").args(["-TERM", &id]).status().unwrap();
     }
 
+    /// Kills the process, which has no time for anything.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Waits until the process is gone.
     pub fn wait(&mut self) -> bool {
         self.child.wait().unwrap().success()
@@ -228,14 +234,6 @@ impl Connection {
     pub fn request(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         self.send(method, path, headers, body);
         self.answer(method != "HEAD")
-    }
-
-    /// The answer, if it begins within some time.
-    pub fn answer_within(&mut self, time: Duration) -> Option<Answer> {
-        self.writer.set_read_timeout(Some(time)).unwrap();
-        let there = self.reader.fill_buf().is_ok_and(|bytes| !bytes.is_empty());
-        self.writer.set_read_timeout(Some(PATIENCE)).unwrap();
-        there.then(|| self.answer(true))
     }
 
     /// Waits for the head of an answer, and the first piece of its body.

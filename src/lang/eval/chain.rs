@@ -6,7 +6,7 @@ use crate::lang::eval::decision::{Action, Attempt, Decided, Decision, Reason, Re
 use crate::lang::eval::effective::{self, Effective};
 use crate::lang::eval::read::{Reading, bucket};
 use crate::lang::eval::state::State;
-use crate::lang::input::{Feature, NUMBER};
+use crate::lang::input::{Feature, NUMBER, WHOLE};
 use crate::lang::ir::{
     Argument, BudgetId, BudgetScope, Outcome, Pool, PoolId, Rule, Setting, Slot, Sticky, Strategy, Target,
 };
@@ -301,7 +301,10 @@ fn over(reading: Reading<'_>, model: ModelId, applies: impl Fn(&BudgetScope) -> 
         if !budget.hard || !applies(&budget.scope) {
             continue;
         }
-        let Some(Some(spent)) = reading.input.facts.spent.get(index as usize) else { continue };
+        let facts = reading.input.facts;
+        let Some(Some(spent)) = facts.spent.get(index as usize) else { continue };
+        // What is only set aside may come back: whoever reserves finds out.
+        let spent = spent - facts.set_aside.get(index as usize).copied().unwrap_or(0);
         // Most requests fit whatever their tokens are; they are counted only when that is not sure.
         let fits = reading.cost_at_most(model).is_none_or(|most| spent.saturating_add(most) <= budget.amount);
         let cost = if fits { 0 } else { reading.cost(model).unwrap_or(0) };
@@ -330,18 +333,29 @@ fn order(reading: Reading<'_>, id: PoolId) -> Vec<ModelId> {
         return Vec::new();
     }
     let fact = |member: &usize| facts.model(pool.members[*member].model.0 as usize);
+    let turn = facts.turns.get(id.index()).copied().unwrap_or(0);
+    let n_members = members.len() as u64;
+    let place = |n: u64| usize::try_from(n % n_members).unwrap_or(0);
     match pool.strategy {
-        Strategy::Weighted => members.rotate_left(by_weight(reading, pool)),
-        Strategy::RoundRobin => {
-            let turn = facts.turns.get(id.index()).copied().unwrap_or(0);
-            let n_members = members.len() as u64;
-            members.rotate_left(usize::try_from(turn % n_members).unwrap_or(0));
+        Strategy::Weighted => members.rotate_left(by_weight(reading, pool, turn)),
+        Strategy::RoundRobin => members.rotate_left(place(turn)),
+        Strategy::LeastBusy => {
+            // Chance decides between those that are busy alike.
+            members.rotate_left(place(facts.spread.unwrap_or(0)));
+            members.sort_by_key(|member| fact(member).in_flight);
         }
-        Strategy::LeastBusy => members.sort_by_key(|member| fact(member).in_flight),
-        Strategy::Fastest => members.sort_by_key(|member| fact(member).latency_us.unwrap_or(0)),
+        Strategy::Fastest => by_speed(&mut members, facts.spread, |member| {
+            let seen = fact(member);
+            let peak = seen.peak_us.or(seen.latency_us).unwrap_or(0);
+            peak.saturating_mul(i64::from(seen.in_flight) + 1)
+        }),
         Strategy::Cheapest => {
             members.sort_by_cached_key(|member| reading.cost(pool.members[*member].model).unwrap_or(i64::MAX));
         }
+    }
+    if let Some(spread) = facts.spread {
+        // Who comes back from a rest has its place only now and then.
+        members.sort_by_key(|member| drawn(spread, *member) >= fact(member).share);
     }
     let kept = facts
         .sticky
@@ -356,18 +370,46 @@ fn order(reading: Reading<'_>, id: PoolId) -> Vec<ModelId> {
     members.into_iter().map(|member| pool.members[member].model).collect()
 }
 
-/// The member that a point among the weights falls on: the same for the same conversation, user or key.
-fn by_weight(reading: Reading<'_>, pool: &Pool) -> usize {
+/// The fastest of two that chance takes comes first, then the other, then the rest by speed: always taking the fastest of
+/// all would send everybody to one place. Where nothing is left to chance, by speed alone.
+fn by_speed(members: &mut [usize], spread: Option<u64>, time: impl Fn(&usize) -> i64) {
+    members.sort_by_cached_key(&time);
+    let Some(spread) = spread.filter(|_| members.len() > 2) else { return };
+    let n = members.len() as u64;
+    let (one, other) = (spread % n, spread / n % (n - 1));
+    let other = other + u64::from(other >= one);
+    let mut chosen = [one, other].map(|place| usize::try_from(place).unwrap_or(0));
+    chosen.sort_unstable();
+    // They are in the order of their speed already.
+    members[..=chosen[0]].rotate_right(1);
+    members[1..=chosen[1]].rotate_right(1);
+}
+
+/// A number below the whole that is another one for each request and member (`SplitMix64`).
+fn drawn(spread: u64, member: usize) -> i64 {
+    let mut drawn = spread.wrapping_add(member as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    drawn = (drawn ^ (drawn >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    i64::try_from((drawn ^ (drawn >> 31)) % WHOLE.unsigned_abs()).unwrap_or(0)
+}
+
+/// The member that a point among the weights falls on: the same for the same conversation, user or key; else turn by turn
+/// another one, smoothly, because the points are the multiples of the golden ratio, which fill the circle evenly.
+fn by_weight(reading: Reading<'_>, pool: &Pool, turn: u64) -> usize {
     let total: i64 = pool.members.iter().map(|member| member.weight).sum();
     if total == 0 {
         return 0;
     }
     let id = pool.sticky.and_then(|sticky| sticky_id(reading, sticky));
-    let share = match id {
-        Some(id) => u64::try_from(bucket(&pool.name, &id)).unwrap_or(0),
-        None => reading.input.facts.spread % 1_000_000,
+    let point = match id {
+        Some(id) => {
+            u128::try_from(bucket(&pool.name, &id)).unwrap_or(0) * u128::try_from(total).unwrap_or(0) / 1_000_000
+        }
+        None => {
+            let share = u128::from(turn.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            (share * u128::try_from(total).unwrap_or(0)) >> 64
+        }
     };
-    let point = i64::try_from(u128::from(share) * u128::try_from(total).unwrap_or(0) / 1_000_000).unwrap_or(0);
+    let point = i64::try_from(point).unwrap_or(0);
     let mut sum = 0;
     let found = pool.members.iter().position(|member| {
         sum += member.weight;
