@@ -172,7 +172,8 @@ impl List<'_> {
             ("budget", _) if PERIOD_WORDS.contains(&last.as_str()) => self.keywords(&["for", "hard"]),
             ("pool", "sticky") => self.keywords(&STICKY_WORDS),
             ("pool", _) if self.before.words.len() == 2 => self.keywords(&STRATEGY_WORDS),
-            ("pool", _) if STRATEGY_WORDS.contains(&last.as_str()) => self.keywords(&["sticky"]),
+            ("pool", _) if STRATEGY_WORDS.contains(&last.as_str()) => self.keywords(&["sticky", "hedge"]),
+            ("pool", _) if STICKY_WORDS.contains(&last.as_str()) => self.keywords(&["hedge"]),
             ("label", _) if self.before.words.len() == 2 => self.keywords(&["ordered"]),
             ("let", "=") => {
                 self.tests();

@@ -1,7 +1,9 @@
 //! The targets of a decision, tried in order until one answers. What failed before its first byte is given to the next at
 //! once; only the same target is waited for.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::response::Response;
@@ -9,7 +11,8 @@ use axum::response::Response;
 use crate::config::providers::{Kind, Provider};
 use crate::lang::catalogue::Card;
 use crate::lang::eval::decision::{Action, Reason};
-use crate::lang::ir::Setting;
+use crate::lang::input::WHOLE;
+use crate::lang::ir::{Pool, Setting};
 use crate::proxy::admit::{self, Admission, Part};
 use crate::proxy::call::Call;
 use crate::proxy::decide::Decided;
@@ -58,30 +61,43 @@ pub(super) async fn follow(
     // The largest window that the request did not fit into.
     let mut too_small: Option<u64> = None;
     let n = decided.decision.attempts.len();
-    for index in 0..n {
+    let mut next = 0;
+    while next < n {
+        let index = next;
+        next += 1;
         let attempt = &decided.decision.attempts[index];
         let card = active.plan.program.catalogue.card(attempt.model);
         if too_small.is_some_and(|window| card.window <= window) {
             continue;
         }
-        notes.target = Some((card.provider.clone(), card.name.clone()));
         let granted = match first.take() {
             Some(granted) => granted,
             None if active.dry_run => Ok(None),
             None => admit::ask(app, active, call, decided, index, Part::Later).await.granted,
         };
-        let tried = match granted {
-            Ok(grant) => Target { app, active, call, decided, index }.answer(grant, notes).await,
-            Err(refused) => Err((refused.failure, refused.try_next)),
+        let target = Target { app, active, call, decided, index };
+        let tried = match (granted, target.hedged()) {
+            (Ok(grant), Some(after)) => {
+                let raced = race(target, grant, after, notes).await;
+                if raced.both {
+                    next += 1;
+                }
+                raced.tried
+            }
+            (Ok(grant), None) => target.answer(grant, notes, Arc::default()).await.map(|answer| (answer, index)),
+            (Err(refused), _) => Err((refused.failure, refused.try_next)),
         };
         match tried {
-            Ok((response, lost)) => {
+            Ok(((response, lost), index)) => {
+                let card = active.plan.program.catalogue.card(decided.decision.attempts[index].model);
                 notes.lost = lost;
+                notes.target = Some((card.provider.clone(), card.name.clone()));
                 tracing::info!(request = %call.id, rule = %decided.rule, asked = %decided.asked, model = %card.full_name(), "answered");
                 keep(app, active, call, decided, index);
                 return Ok(response);
             }
             Err((failure, try_next)) => {
+                notes.target = Some((card.provider.clone(), card.name.clone()));
                 tracing::warn!(request = %call.id, model = %card.full_name(), "{}", failure.message);
                 if failure.is_too_long {
                     // Only a larger window can do better.
@@ -148,9 +164,122 @@ struct Target<'t> {
 /// A failure, and whether the next target may do better.
 type Tried<T> = Result<T, (Failure, bool)>;
 
+/// An answer, and what the request lost on its way.
+type Answer = (Response, Vec<String>);
+
+/// How a race of two members of a pool went.
+struct Raced {
+    /// The answer with the place of the attempt that gave it.
+    tried: Tried<(Answer, usize)>,
+    /// The second one was asked too.
+    both: bool,
+}
+
+/// Asks the next member of the pool too when the first one is later than it usually is; the first answer wins, and the
+/// other call is given up.
+async fn race(first: Target<'_>, grant: Option<Grant>, after: Duration, notes: &Notes) -> Raced {
+    let second = Target { index: first.index + 1, ..first };
+    let (one_overtaken, other_overtaken) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+    let mut one = std::pin::pin!(first.answer(grant, notes, Arc::clone(&one_overtaken)));
+    if let Ok(tried) = tokio::time::timeout(after, &mut one).await {
+        return Raced { tried: tried.map(|answer| (answer, first.index)), both: false };
+    }
+    let may = first.app.hedges.may(first.pool_name(), first.hedge_share());
+    let granted = if may {
+        let Target { app, active, call, decided, .. } = first;
+        admit::ask(app, active, call, decided, second.index, Part::Later).await.granted.ok()
+    } else {
+        None
+    };
+    let Some(grant) = granted else {
+        return Raced { tried: one.await.map(|answer| (answer, first.index)), both: false };
+    };
+    tracing::info!(request = %first.call.id, model = %second.card().full_name(), "asked too, because the first is late");
+    let mut other = std::pin::pin!(second.answer(grant, notes, Arc::clone(&other_overtaken)));
+    let tried = tokio::select! {
+        tried = &mut one => match tried {
+            Ok(answer) => {
+                other_overtaken.store(true, Ordering::Relaxed);
+                Ok((answer, first.index))
+            }
+            Err(_) => other.await.map(|answer| (answer, second.index)),
+        },
+        tried = &mut other => match tried {
+            Ok(answer) => {
+                one_overtaken.store(true, Ordering::Relaxed);
+                Ok((answer, second.index))
+            }
+            Err(_) => one.await.map(|answer| (answer, first.index)),
+        },
+    };
+    Raced { tried, both: true }
+}
+
+/// How many calls each pool made, and how many of them twice.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Hedges(Arc<Mutex<HashMap<String, (u64, u64)>>>);
+
+/// Nobody is late before this: what machines and networks do in passing is no reason to pay twice.
+const HEDGE_AFTER_MIN: Duration = Duration::from_millis(50);
+/// Calls that are counted before a pool hedges at all, so that its share means something.
+const CALLS_MIN: u64 = 10;
+
+impl Hedges {
+    /// A pool makes a call.
+    fn call(&self, pool: &str) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = all.entry(pool.to_owned()).or_default();
+        counts.0 += 1;
+        // Long ago does not count for ever.
+        if counts.0 > 10_000 {
+            *counts = (counts.0 / 2, counts.1 / 2);
+        }
+    }
+
+    /// Whether a pool may make one more call twice, with a share in millionths; if so, it does.
+    fn may(&self, pool: &str, share: i64) -> bool {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (calls, twice) = all.entry(pool.to_owned()).or_default();
+        let most = u128::from(*calls) * u128::from(share.unsigned_abs());
+        let may = *calls >= CALLS_MIN && u128::from(*twice + 1) * u128::from(WHOLE.unsigned_abs()) <= most;
+        *twice += u64::from(may);
+        may
+    }
+}
+
 impl<'t> Target<'t> {
     fn card(self) -> &'t Card {
         self.active.plan.program.catalogue.card(self.decided.decision.attempts[self.index].model)
+    }
+
+    /// The pool that the target is a member of.
+    fn pool(self) -> Option<&'t Pool> {
+        let pool = self.decided.decision.attempts[self.index].pool?;
+        Some(&self.active.plan.program.pools[pool.index()])
+    }
+
+    fn pool_name(self) -> &'t str {
+        self.pool().map_or("", |pool| pool.name.as_str())
+    }
+
+    fn hedge_share(self) -> i64 {
+        self.pool().and_then(|pool| pool.hedge).unwrap_or(0)
+    }
+
+    /// How long the target is waited for before the next member of its pool is asked too; none where that is not wanted, or
+    /// not known yet.
+    fn hedged(self) -> Option<Duration> {
+        let pool = self.pool().filter(|pool| pool.hedge.is_some())?;
+        if self.active.dry_run {
+            return None;
+        }
+        self.app.hedges.call(&pool.name);
+        let next = self.decided.decision.attempts.get(self.index + 1)?;
+        if next.pool != self.decided.decision.attempts[self.index].pool {
+            return None;
+        }
+        let usual = self.app.state.health.usual_at_most(&self.card().full_name())?;
+        Some(usual.max(HEDGE_AFTER_MIN))
     }
 
     fn patience(self) -> Patience {
@@ -168,7 +297,7 @@ impl<'t> Target<'t> {
     }
 
     /// Tries the target, as often as the rules say: its answer, and what the request lost on its way.
-    async fn answer(self, grant: Option<Grant>, notes: &Notes) -> Tried<(Response, Vec<String>)> {
+    async fn answer(self, grant: Option<Grant>, notes: &Notes, overtaken: Arc<AtomicBool>) -> Tried<Answer> {
         let Self { app, active, call, decided, index } = self;
         let card = self.card();
         let name = card.full_name();
@@ -203,7 +332,8 @@ impl<'t> Target<'t> {
                     admission.granted.map_err(|refused| (refused.failure, refused.try_next))?
                 }
             };
-            let tried = self.once(provider, key, &outgoing, &reply, patience.first_byte, granted, notes).await;
+            let tried =
+                self.once(provider, key, &outgoing, &reply, patience.first_byte, granted, notes, &overtaken).await;
             let Failed { failure, try_next, asked } = match tried {
                 Ok(response) => return Ok((response, outgoing.lost)),
                 Err(failed) => *failed,
@@ -270,6 +400,7 @@ impl<'t> Target<'t> {
         first_byte: Duration,
         grant: Option<Grant>,
         notes: &Notes,
+        overtaken: &Arc<AtomicBool>,
     ) -> Result<Response, Box<Failed>> {
         let Self { app, active, call, decided, index } = self;
         let card = self.card();
@@ -291,6 +422,7 @@ impl<'t> Target<'t> {
             grant,
             entry: notes.entry.clone(),
             tally: notes.tally.clone(),
+            overtaken: Arc::clone(overtaken),
             _place: place,
         };
         let mut recorder = Recorder::begin(app, calling);
@@ -327,17 +459,31 @@ impl<'t> Target<'t> {
     ) -> Result<Response, Box<Failed>> {
         let same_api = outgoing.api == self.call.client.api();
         if same_api && begun.is_stream == self.decided.stream {
-            return Ok(respond::pass(begun, recorder, reply, deadline));
+            if begun.is_stream {
+                return Ok(respond::pass(begun, recorder, reply, deadline));
+            }
+            return broken(respond::pass_whole(begun, &mut recorder, reply, deadline).await, &mut recorder);
         }
         if self.decided.stream {
+            if !begun.is_stream
+                && let Some(failure) = respond::wrong(&begun, outgoing.api, &outgoing.names)
+            {
+                recorder.first_byte();
+                return broken(Err(failure), &mut recorder);
+            }
             return Ok(respond::translate(begun, recorder, outgoing.api, &outgoing.names, reply, deadline));
         }
         let collected = respond::collect(begun, &mut recorder, outgoing.api, &outgoing.names, reply, deadline).await;
-        collected.map_err(|failure| {
-            recorder.failed(Fault { what: "broke off".to_owned(), ..Fault::default() });
-            Box::new(Failed { failure, try_next: true, asked: None })
-        })
+        broken(collected, &mut recorder)
     }
+}
+
+/// An answer that broke is the provider's fault, and another target's chance.
+fn broken(collected: Result<Response, Failure>, recorder: &mut Recorder) -> Result<Response, Box<Failed>> {
+    collected.map_err(|failure| {
+        recorder.failed(Fault { what: "broke off".to_owned(), ..Fault::default() });
+        Box::new(Failed { failure, try_next: true, asked: None })
+    })
 }
 
 /// A call that failed before its first byte.

@@ -144,11 +144,14 @@ async fn answer(app: &App, client: Client, request: Request, id: &str, notes: &m
     let gate = app.gate();
     let began = app.clock.instant();
     let place = gate.enter().await?;
-    let own = active.configuration.limits.per_key.and_then(|limit| limit.concurrency);
-    let of_key = match (own, &key) {
-        (Some(places), key) => Some(gate.enter_named(&format!("key {}", key.as_deref().unwrap_or("-")), places).await?),
-        (None, _) => None,
-    };
+    let mut places = vec![place];
+    let limits = &active.configuration.limits;
+    if let Some(n) = limits.per_key.and_then(|limit| limit.concurrency) {
+        places.push(gate.enter_named(&format!("key {}", key.as_deref().unwrap_or("-")), n).await?);
+    }
+    if let Some(n) = limits.global.and_then(|limit| limit.concurrency) {
+        places.push(gate.enter_named("the router", n).await?);
+    }
     let began = app.took(Stage::Queue, began);
     let call = Arc::new(call::read(id.to_owned(), client, key, request, gate.settings.body_bytes).await?);
     app.took(Stage::Read, began);
@@ -161,8 +164,7 @@ async fn answer(app: &App, client: Client, request: Request, id: &str, notes: &m
     notes.entry = if active.dry_run { None } else { Entry::begin(app, &active, &call, &decided) };
     if let Some(tally) = &tally {
         tally.decided(&decided);
-        tally.holds(place);
-        of_key.into_iter().for_each(|place| tally.holds(place));
+        places.into_iter().for_each(|place| tally.holds(place));
     }
     attempts::follow(app, &active, &call, &decided, admission, notes).await
 }

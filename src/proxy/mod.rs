@@ -4,6 +4,7 @@ mod admin;
 mod admit;
 mod attempts;
 mod call;
+mod checks;
 mod decide;
 mod echo;
 mod failure;
@@ -42,6 +43,7 @@ use crate::lang::input::Fact;
 use crate::lang::ir::{Outcome, Slot, Strategy, Target};
 use crate::lang::plan::Plan;
 use crate::lang::schema::fields::Read;
+use crate::proxy::attempts::Hedges;
 use crate::proxy::gate::Gate;
 use crate::proxy::keys::Keyring;
 use crate::proxy::learnt::Learnt;
@@ -132,6 +134,7 @@ pub struct App {
     gate: Arc<ArcSwap<Gate>>,
     keyring: Keyring,
     profile: Profile,
+    hedges: Hedges,
     recording: Arc<ArcSwapOption<Recording>>,
     tasks: Tasks,
     learnt: Learnt,
@@ -174,6 +177,7 @@ impl App {
             gate: Arc::new(ArcSwap::from_pointee(gate)),
             keyring: Keyring::default(),
             profile: Profile::default(),
+            hedges: Hedges::default(),
             recording: Arc::new(ArcSwapOption::from_pointee(recording)),
             tasks,
             learnt: Learnt::default(),
@@ -255,6 +259,7 @@ pub async fn serve(
     listener: TcpListener,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
+    app.tasks.spawn_idle(checks::run(app.clone()));
     let (tasks, recording, store) = (app.tasks.clone(), Arc::clone(&app.recording), Arc::clone(&app.store));
     let listener = listener.tap_io(|stream| {
         // Without it each event of a stream may wait 40 ms for the acknowledgement of the one before.

@@ -21,7 +21,7 @@ use crate::wire::wanted::{Target, Wanted};
 use crate::wire::{Api, Client, foreign, loss, request};
 
 /// The version of the API that translated requests speak.
-const ANTHROPIC_VERSION: &str = "2023-06-01";
+pub(super) const ANTHROPIC_VERSION: &str = "2023-06-01";
 
 /// A request to a provider.
 #[derive(Debug)]
@@ -38,20 +38,10 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    /// The headers of one call: with one of the provider's keys, unless its own headers or the rules say it already.
+    /// The headers of one call, with one of the provider's keys.
     pub(super) fn headers_with_key(&self, provider: &Provider, place: usize) -> HeaderMap {
         let mut headers = self.headers.clone();
-        let Some(key) = provider.keys.get(place).map(Secret::reveal) else { return headers };
-        let (name, value) = match provider.kind {
-            Kind::Anthropic => ("x-api-key", key.to_owned()),
-            Kind::Gemini => ("x-goog-api-key", key.to_owned()),
-            Kind::AzureOpenAi => (azure::KEY_HEADER, key.to_owned()),
-            _ => ("authorization", format!("Bearer {key}")),
-        };
-        if let Ok(mut value) = HeaderValue::try_from(value) {
-            value.set_sensitive(true);
-            headers.entry(HeaderName::from_static(name)).or_insert(value);
-        }
+        with_key(&mut headers, provider, place);
         headers
     }
 
@@ -73,6 +63,21 @@ impl Outgoing {
             None => {}
         }
         changed
+    }
+}
+
+/// Puts one of a provider's keys into headers, unless its own headers or the rules said it already.
+pub(super) fn with_key(headers: &mut HeaderMap, provider: &Provider, place: usize) {
+    let Some(key) = provider.keys.get(place).map(Secret::reveal) else { return };
+    let (name, value) = match provider.kind {
+        Kind::Anthropic => ("x-api-key", key.to_owned()),
+        Kind::Gemini => ("x-goog-api-key", key.to_owned()),
+        Kind::AzureOpenAi => (azure::KEY_HEADER, key.to_owned()),
+        _ => ("authorization", format!("Bearer {key}")),
+    };
+    if let Ok(mut value) = HeaderValue::try_from(value) {
+        value.set_sensitive(true);
+        headers.entry(HeaderName::from_static(name)).or_insert(value);
     }
 }
 

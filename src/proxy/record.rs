@@ -1,6 +1,8 @@
 //! What becomes of a call to a provider, written down once, on every path: also when the client hangs up and everything is
 //! dropped.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::lang::catalogue::Prices;
@@ -28,6 +30,8 @@ pub(super) struct Calling {
     pub(super) grant: Option<Grant>,
     pub(super) entry: Option<Entry>,
     pub(super) tally: Option<Tally>,
+    /// Set when another call of the same request answered first.
+    pub(super) overtaken: Arc<AtomicBool>,
     /// The place that it takes among the calls of its model.
     pub(super) _place: Option<Place>,
 }
@@ -154,6 +158,7 @@ impl Drop for Recorder {
         let now = self.app.clock.instant();
         self.tell_health(now);
         let never_began = self.first_byte.is_none();
+        let overtaken = self.calling.overtaken.load(Ordering::Relaxed);
         let usage = match &self.outcome {
             Outcome::Good => self.usage,
             Outcome::Open | Outcome::Failed(_) => self.cut(),
@@ -165,6 +170,7 @@ impl Drop for Recorder {
             match self.outcome {
                 // What broke off was the answer all the same.
                 Outcome::Failed(_) if never_began => entry.failed(&model),
+                Outcome::Open if overtaken => {}
                 _ => entry.answered(&model, usage, known, self.first_byte),
             }
         }
@@ -188,6 +194,7 @@ impl Drop for Recorder {
         let ms = u64::try_from(now.saturating_sub(self.started).as_millis()).unwrap_or(u64::MAX);
         let (word, answered) = match &self.outcome {
             Outcome::Good => ("answered".to_owned(), Some(usage::Outcome::Answered)),
+            Outcome::Open if overtaken => ("overtaken".to_owned(), None),
             Outcome::Open => ("client gone".to_owned(), Some(usage::Outcome::ClientGone)),
             Outcome::Failed(fault) if never_began => (fault.what.clone(), None),
             Outcome::Failed(fault) => (fault.what.clone(), Some(usage::Outcome::Failed)),

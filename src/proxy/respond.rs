@@ -57,17 +57,6 @@ fn fault(kind: &str) -> Fault {
 
 // --- the same API: bytes as they come ----------------------------------------------------------------------------------
 
-/// What is read of an answer that only passes through: its usage, and whether it is whole.
-enum Observer {
-    Stream(Box<dyn Decoder>),
-    /// `length` is what its head says, where it does: nobody asks for more than that.
-    Whole {
-        seen: BytesMut,
-        api: Api,
-        length: Option<usize>,
-    },
-}
-
 /// How much of the end of a stream says whether an event is whole, in bytes.
 const TAIL: usize = 4;
 
@@ -76,7 +65,7 @@ struct Passing {
     tail: Vec<u8>,
     first: Option<Bytes>,
     rest: reqwest::Response,
-    observer: Observer,
+    decoder: Box<dyn Decoder>,
     recorder: Recorder,
     client: Client,
     ended: bool,
@@ -84,20 +73,15 @@ struct Passing {
     deadline: tokio::time::Instant,
 }
 
-/// Gives an answer on, byte for byte.
+/// Gives a stream on, byte for byte, as it comes.
 pub(super) fn pass(begun: Begun, recorder: Recorder, reply: &Reply, deadline: std::time::Instant) -> Response {
     let status = StatusCode::from_u16(begun.status).unwrap_or(StatusCode::OK);
     let headers = headers::to_client(&begun.headers);
-    let observer = if begun.is_stream {
-        Observer::Stream(reply.client.api().decoder(Names::default()))
-    } else {
-        Observer::Whole { seen: BytesMut::new(), api: reply.client.api(), length: length_of(&begun.headers) }
-    };
     let passing = Passing {
         tail: Vec::new(),
         first: Some(begun.first),
         rest: begun.rest,
-        observer,
+        decoder: reply.client.api().decoder(Names::default()),
         recorder,
         client: reply.client,
         ended: false,
@@ -114,8 +98,48 @@ pub(super) fn pass(begun: Begun, recorder: Recorder, reply: &Reply, deadline: st
     response
 }
 
-fn length_of(headers: &axum::http::HeaderMap) -> Option<usize> {
-    headers.get("content-length")?.to_str().ok()?.parse().ok()
+/// Gives a whole answer on, byte for byte. Nobody can use half of it, so that it is waited for: what breaks off, or is no
+/// answer, is a failure, which another target may mend.
+pub(super) async fn pass_whole(
+    begun: Begun,
+    recorder: &mut Recorder,
+    reply: &Reply,
+    deadline: std::time::Instant,
+) -> Result<Response, Failure> {
+    let (status, headers) = (begun.status, headers::to_client(&begun.headers));
+    let body = body_of(begun, recorder, deadline).await?;
+    let events = reply.client.api().decode_whole(&body, &Names::default());
+    let value = serde_json::from_slice::<serde::de::IgnoredAny>(&body);
+    if value.is_err() {
+        return Err(Failure::new(Blame::Upstream, 502, "the upstream answered with something that is no JSON"));
+    }
+    match assemble(&events) {
+        Ok(answer) => recorder.done(answer.usage),
+        // An API may grow answers that are not known here: only what says that it is an error is one.
+        Err((kind, message)) if says_error(&body) => {
+            return Err(Failure::new(Blame::Upstream, status_of(&kind), message));
+        }
+        Err(_) => recorder.done(Usage::default()),
+    }
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    *response.headers_mut() = headers;
+    Ok(response)
+}
+
+/// What is wrong with a whole answer, where all of it is there already: another target may do better.
+pub(super) fn wrong(begun: &Begun, upstream: Api, names: &Names) -> Option<Failure> {
+    let length = headers::text(&begun.headers, "content-length")?.parse::<usize>().ok()?;
+    if begun.first.len() != length {
+        return None;
+    }
+    let (kind, message) = assemble(&upstream.decode_whole(&begun.first, names)).err()?;
+    Some(Failure::new(Blame::Upstream, status_of(&kind), message))
+}
+
+fn says_error(body: &[u8]) -> bool {
+    let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    value["type"] == "error" || !value["error"].is_null()
 }
 
 impl Passing {
@@ -153,7 +177,7 @@ impl Passing {
     }
 
     fn is_between_events(&self) -> bool {
-        matches!(self.observer, Observer::Stream(_)) && (self.tail.ends_with(b"\n\n") || self.tail.ends_with(b"\n\r\n"))
+        self.tail.ends_with(b"\n\n") || self.tail.ends_with(b"\n\r\n")
     }
 
     fn ping(&self) -> Bytes {
@@ -166,22 +190,9 @@ impl Passing {
         let end = bytes.get(bytes.len().saturating_sub(TAIL)..).unwrap_or_default();
         self.tail.extend_from_slice(end);
         self.tail.drain(..self.tail.len().saturating_sub(TAIL));
-        match &mut self.observer {
-            Observer::Stream(decoder) => {
-                let mut events = Vec::new();
-                decoder.push(bytes, &mut events);
-                self.take(&events);
-            }
-            Observer::Whole { seen, api, length } => {
-                if seen.len() + bytes.len() <= ANSWER_BYTES_MAX {
-                    seen.extend_from_slice(bytes);
-                }
-                if *length == Some(seen.len()) {
-                    let events = api.decode_whole(seen, &Names::default());
-                    self.take(&events);
-                }
-            }
-        }
+        let mut events = Vec::new();
+        self.decoder.push(bytes, &mut events);
+        self.take(&events);
     }
 
     fn take(&mut self, events: &[Event]) {
@@ -208,23 +219,15 @@ impl Passing {
     /// The connection is over: a stream that had not ended is ended with an error.
     fn finish(&mut self, why: Option<&str>) -> Option<Bytes> {
         let mut events = Vec::new();
-        match &mut self.observer {
-            Observer::Stream(decoder) => decoder.finish(&mut events),
-            Observer::Whole { seen, api, .. } if !self.ended => events = api.decode_whole(seen, &Names::default()),
-            Observer::Whole { .. } => {}
-        }
+        self.decoder.finish(&mut events);
         if self.ended {
             return None;
         }
-        let is_stream = matches!(self.observer, Observer::Stream(_));
         self.take(&events);
         let message = events
             .iter()
             .rev()
             .find_map(|event| if let Event::Error { message, .. } = event { Some(message) } else { None })?;
-        if !is_stream {
-            return None;
-        }
         let message = why.map_or_else(|| message.clone(), |why| format!("the upstream broke off: {why}"));
         tracing::warn!("{message}");
         let body = reply::stream_error(self.client, &message);
@@ -243,21 +246,9 @@ pub(super) async fn collect(
     reply: &Reply,
     deadline: std::time::Instant,
 ) -> Result<Response, Failure> {
-    let deadline = tokio::time::Instant::from_std(deadline);
-    let mut body = BytesMut::from(&begun.first[..]);
-    let mut rest = begun.rest;
-    let failed = |why: String| Failure::new(Blame::Upstream, 502, format!("the upstream broke off: {why}"));
-    recorder.first_byte();
-    loop {
-        let next =
-            tokio::time::timeout_at(deadline, rest.chunk()).await.map_err(|_| failed("it took too long".to_owned()))?;
-        let Some(bytes) = next.map_err(|error| failed(reason(&error)))? else { break };
-        if body.len() + bytes.len() > ANSWER_BYTES_MAX {
-            return Err(failed(format!("its answer is larger than {ANSWER_BYTES_MAX} bytes")));
-        }
-        body.extend_from_slice(&bytes);
-    }
-    let events = if begun.is_stream {
+    let is_stream = begun.is_stream;
+    let body = body_of(begun, recorder, deadline).await?;
+    let events = if is_stream {
         let mut decoder = upstream.decoder(names.clone());
         let mut events = Vec::new();
         decoder.push(&body, &mut events);
@@ -271,6 +262,33 @@ pub(super) async fn collect(
     recorder.done(answer.usage);
     let answer = Answer { usage: counted(answer.usage, reply), ..answer };
     Ok(whole(reply, &answer))
+}
+
+/// All of an answer, within its limit and time.
+async fn body_of(begun: Begun, recorder: &mut Recorder, deadline: std::time::Instant) -> Result<Bytes, Failure> {
+    let deadline = tokio::time::Instant::from_std(deadline);
+    let failed = |why: String| Failure::new(Blame::Upstream, 502, format!("the upstream broke off: {why}"));
+    let late = |_| failed("it took too long".to_owned());
+    recorder.first_byte();
+    let mut rest = begun.rest;
+    let Some(mut next) =
+        tokio::time::timeout_at(deadline, rest.chunk()).await.map_err(late)?.map_err(|error| failed(reason(&error)))?
+    else {
+        // Most answers come in one piece, which nobody needs to copy.
+        return Ok(begun.first);
+    };
+    let mut body = BytesMut::from(&begun.first[..]);
+    loop {
+        if body.len() + next.len() > ANSWER_BYTES_MAX {
+            return Err(failed(format!("its answer is larger than {ANSWER_BYTES_MAX} bytes")));
+        }
+        body.extend_from_slice(&next);
+        let more = tokio::time::timeout_at(deadline, rest.chunk()).await.map_err(late)?;
+        match more.map_err(|error| failed(reason(&error)))? {
+            Some(more) => next = more,
+            None => return Ok(body.freeze()),
+        }
+    }
 }
 
 /// A provider that says no usage leaves the input to the router's own bound.

@@ -30,6 +30,9 @@ const RAMP_FROM: i64 = 100_000;
 const SMOOTHING: i64 = 5;
 /// How long a peak of latency takes to fade to a third (the time constant of peak-EWMA).
 const FADING: Duration = Duration::from_secs(10);
+/// Times to the first byte that are remembered of a model, and how many say what is usual.
+const FIRSTS_MAX: usize = 100;
+const FIRSTS_MIN: usize = 10;
 /// The most models that are remembered.
 const MODELS_MAX: usize = 10_000;
 
@@ -42,6 +45,8 @@ struct Seen {
     peak_us: Option<(i64, Duration)>,
     in_flight: u32,
     breaker: Breaker,
+    /// The newest times to the first byte, in microseconds.
+    firsts: VecDeque<i64>,
 }
 
 #[derive(Debug, Default)]
@@ -115,6 +120,10 @@ impl Health {
             let seen = of(all, model);
             seen.latency_us = Some(seen.latency_us.map_or(latency, |usual| usual + (latency - usual) / SMOOTHING));
             seen.peak_us = Some((peak(seen.peak_us, latency, now), now));
+            if seen.firsts.len() >= FIRSTS_MAX {
+                seen.firsts.pop_front();
+            }
+            seen.firsts.push_back(latency);
             succeeded(seen, now);
             if let Some(provider) = provider_of(model) {
                 succeeded(of(all, provider), now);
@@ -174,6 +183,17 @@ impl Health {
             };
             models.iter().map(of).collect()
         })
+    }
+
+    /// The time that the first byte of 95 of 100 calls is there in; none where too few were made.
+    pub fn usual_at_most(&self, model: &str) -> Option<Duration> {
+        let mut firsts: Vec<i64> = self.with(|all| Some(all.get(model)?.firsts.iter().copied().collect()))?;
+        if firsts.len() < FIRSTS_MIN {
+            return None;
+        }
+        firsts.sort_unstable();
+        let place = firsts.len() * 95 / 100;
+        Some(Duration::from_micros(u64::try_from(firsts[place.min(firsts.len() - 1)]).unwrap_or(0)))
     }
 
     /// What is known of a model or provider; none where nothing is.

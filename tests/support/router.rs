@@ -146,6 +146,10 @@ impl Router {
         Command::new("kill").args(["-TERM", &id]).status().unwrap();
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills the process, which has no time for anything.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

@@ -9,7 +9,7 @@ syn keyword routeItem adjust budget default label language let pool rule test us
 syn keyword routeOperator and or not no has in is like matches any all none word exact
 " `contains` is an option of `syn keyword`.
 syn match routeOperator "\<contains\>"
-syn keyword routeClause ordered per for each hard sticky
+syn keyword routeClause ordered per for each hard sticky hedge
 syn keyword routeValue true false same model
 syn keyword routeKind weighted round_robin least_busy fastest cheapest hour day week month
 syn keyword routeMember messages chat responses main sub background other minimal low medium high xhigh max mon tue wed thu fri sat sun

@@ -19,6 +19,9 @@ pub(super) const STRATEGIES: [(&str, Strategy); 5] = [
     ("fastest", Strategy::Fastest),
     ("cheapest", Strategy::Cheapest),
 ];
+/// The largest share of its calls that a pool may make twice, in millionths: more would double what it costs.
+const HEDGE_MAX: i64 = WHOLE / 2;
+
 pub(super) const STICKIES: [(&str, Sticky); 3] =
     [("session", Sticky::Session), ("user", Sticky::User), ("key", Sticky::Key)];
 pub(super) const PERIODS: [(&str, Period); 4] =
@@ -117,6 +120,7 @@ impl<'t> Resolver<'t> {
             span: pool.name.span(),
             strategy,
             sticky,
+            hedge: None,
             members: Vec::new(),
             written_weight: None,
         });
@@ -252,6 +256,17 @@ impl<'t> Resolver<'t> {
             let message = format!("the pool `{}` has no members", pool.name.text);
             self.report(Diagnostic::new(&codes::BAD_POOL, pool.name.span(), message));
         }
+        let hedge = pool.hedge.as_ref().and_then(|literal| {
+            let share = self.quantity(literal, Type::Percent)?;
+            if !(1..=HEDGE_MAX).contains(&share) {
+                let message =
+                    format!("a pool hedges from above 0% up to {} of its calls", Type::Percent.show(HEDGE_MAX));
+                self.report(Diagnostic::new(&codes::BAD_POOL, literal.span(), message));
+                return None;
+            }
+            Some(share)
+        });
+        self.program.pools[id.index()].hedge = hedge;
         let complete = members.len() == pool.members.len();
         let written: i64 = members.iter().filter_map(|(_, share, _)| *share).sum();
         let open = i64::try_from(members.iter().filter(|(_, share, _)| share.is_none()).count()).unwrap_or(i64::MAX);

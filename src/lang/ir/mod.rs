@@ -422,6 +422,8 @@ pub struct Pool {
     pub strategy: Strategy,
     /// What keeps its member.
     pub sticky: Option<Sticky>,
+    /// The share of calls, in millionths, that a second member may be asked for, when the first byte is later than usual.
+    pub hedge: Option<i64>,
     /// Its members.
     pub members: Vec<PoolMember>,
     /// The weights that were written, in millionths, added up; none where a member has none.

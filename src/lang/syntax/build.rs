@@ -162,12 +162,13 @@ impl Builder {
         LabelLine { class, when, confidence, place }
     }
 
-    // pool_item = { kw_pool ~ name ~ strategy ~ (kw_sticky ~ scope)? ~ open ~ pool_member* ~ close }
+    // pool_item = { kw_pool ~ name ~ strategy ~ (kw_sticky ~ scope)? ~ (kw_hedge ~ quantity)? ~ open ~ pool_member* ~ close }
     fn pool(&mut self, pair: Pair<'_, G>) -> Pool {
         let mut parts = Children::of(pair);
         let name = self.name(&parts.next());
         let strategy = self.name(&parts.next());
         let sticky = parts.take(G::scope_token).map(|pair| self.name(&pair));
+        let hedge = parts.take(G::quantity_token).map(|pair| self.literal(&pair));
         parts.skip(&[G::open]);
         let mut members = Vec::new();
         while let Some(member) = parts.take(G::pool_member) {
@@ -176,7 +177,7 @@ impl Builder {
             let model = self.model_name(parts.next());
             members.push((model, parts.take(G::quantity_token).map(|pair| self.literal(&pair))));
         }
-        Pool { name, strategy, sticky, members }
+        Pool { name, strategy, sticky, hedge, members }
     }
 
     // rule_item = { kw_rule ~ name ~ open ~ kw_when ~ condition ~ action* ~ close }      adjust_item likewise

@@ -148,6 +148,8 @@ pub struct Pool {
     pub strategy: Name,
     /// `session`, `user` or `key`.
     pub sticky: Option<Name>,
+    /// The share of calls that a second member may be asked for, when the first is slow.
+    pub hedge: Option<Literal>,
     /// Its members.
     pub members: Vec<(ModelName, Option<Literal>)>,
 }

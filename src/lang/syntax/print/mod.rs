@@ -167,7 +167,8 @@ impl Printer<'_> {
             }
             ItemKind::Pool(pool) => {
                 let sticky = pool.sticky.as_ref().map_or_else(String::new, |sticky| format!(" sticky {}", sticky.text));
-                self.open(&format!("pool {} {}{sticky}", pool.name.text, pool.strategy.text), span);
+                let hedge = pool.hedge.as_ref().map_or_else(String::new, |share| format!(" hedge {}", share.raw));
+                self.open(&format!("pool {} {}{sticky}{hedge}", pool.name.text, pool.strategy.text), span);
                 let last = self.pool_lines(pool);
                 self.close(last, span);
             }
