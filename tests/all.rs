@@ -8,6 +8,7 @@ mod analysis;
 mod architecture;
 mod bounds;
 mod budgets;
+mod cache;
 mod cli;
 mod diff;
 mod docs;

@@ -61,7 +61,9 @@ fn half() -> Reply {
 }
 
 /// How a provider fails, to a request for a whole answer and for a stream.
-fn faults() -> Vec<(&'static str, Option<fn(bool) -> Reply>)> {
+type Fault = Option<fn(bool) -> Reply>;
+
+fn faults() -> Vec<(&'static str, Fault)> {
     vec![
         ("answers", Some(good)),
         ("refuses connections", None),
@@ -97,7 +99,7 @@ struct Seen {
     cost: String,
 }
 
-fn one(fault: Option<fn(bool) -> Reply>, stream: bool, rules: &str) -> Seen {
+fn one(fault: Fault, stream: bool, rules: &str) -> Seen {
     let bad = fault.map(|fault| Upstream::new(move |asked| fault(asked.json()["stream"] == true)));
     let closed = || {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -165,7 +165,6 @@ fn not_carried_out(active: &Active) -> Vec<&'static str> {
     let mut names: Vec<&'static str> = rules
         .flat_map(|rule| &rule.settings)
         .filter_map(|(setting, _)| match setting {
-            Setting::CacheFor(_) => Some("cache"),
             Setting::Mirror(_) => Some("mirror"),
             Setting::Transform(_) => Some("transform"),
             _ => None,

@@ -51,6 +51,65 @@ pub struct File {
     pub performance: Option<PerformanceEntry>,
     /// How providers are watched.
     pub health_check: Option<HealthCheckEntry>,
+    /// Answers that are kept.
+    pub cache: Option<CacheEntry>,
+}
+
+/// Answers that are kept.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CacheEntry {
+    /// They are.
+    pub enabled: Option<bool>,
+    /// `memory`, `disk`, `redis`.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// Where Redis is.
+    pub connection: Option<ConnectionEntry>,
+    /// The folder of `disk`.
+    pub path: Option<String>,
+    /// How long an answer is kept, in seconds.
+    pub ttl: Option<f64>,
+    /// What keys in Redis begin with.
+    pub key_prefix: Option<String>,
+    /// They are kept compressed.
+    pub compression: Option<bool>,
+    /// How much is kept in memory or on the disk, in bytes.
+    pub max_size: Option<u64>,
+    /// Other times for some prompts; the first pattern that fits counts.
+    pub rules: Option<Vec<CacheRuleEntry>>,
+}
+
+/// Where Redis is.
+#[derive(Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConnectionEntry {
+    /// Its whole address, instead of its parts.
+    pub url: Option<String>,
+    /// The machine.
+    pub host: Option<String>,
+    /// The port.
+    pub port: Option<u16>,
+    /// The password.
+    pub password: Option<String>,
+    /// The number of the database.
+    pub db: Option<u32>,
+}
+
+impl std::fmt::Debug for ConnectionEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConnectionEntry").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+/// Another time for some prompts.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CacheRuleEntry {
+    /// A glob that the whole prompt matches; case is ignored.
+    pub pattern: String,
+    /// In seconds; 0 keeps nothing.
+    pub ttl: f64,
 }
 
 /// Where state lives.

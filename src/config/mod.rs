@@ -1,5 +1,6 @@
 //! The configuration: what there is. Its types, where it is found, and the only reader of the environment.
 
+pub mod cache;
 pub mod catalogue;
 pub mod file;
 pub mod find;
@@ -100,6 +101,8 @@ pub struct Configuration {
     pub tuning: service::Tuning,
     /// How providers are watched; none where only calls say how they are.
     pub health_check: Option<service::HealthCheck>,
+    /// Answers that are kept; none where only rules ask for it.
+    pub cache: Option<cache::Cache>,
 }
 
 /// How traffic is recorded.
@@ -176,7 +179,9 @@ impl Configuration {
         let overload = service::overload(file.performance.as_ref())?;
         let tuning = service::tuning(file.performance.as_ref())?;
         let health_check = service::health_check(file.health_check.as_ref())?;
+        let cache = cache::cache(file.cache.as_ref(), &folder, environment)?;
         Ok(Self {
+            cache,
             store,
             limits,
             keys,

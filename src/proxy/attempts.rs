@@ -94,7 +94,11 @@ pub(super) async fn follow(
                 notes.target = Some((card.provider.clone(), card.name.clone()));
                 tracing::info!(request = %call.id, rule = %decided.rule, asked = %decided.asked, model = %card.full_name(), "answered");
                 keep(app, active, call, decided, index);
-                return Ok(response);
+                // What is kept is what the first target of the decision answered.
+                return Ok(match notes.asking.take().filter(|_| index == 0) {
+                    Some(asking) => asking.copy(app, response, card.full_name(), Arc::clone(&notes.whole)),
+                    None => response,
+                });
             }
             Err((failure, try_next)) => {
                 notes.target = Some((card.provider.clone(), card.name.clone()));
@@ -423,6 +427,7 @@ impl<'t> Target<'t> {
             entry: notes.entry.clone(),
             tally: notes.tally.clone(),
             overtaken: Arc::clone(overtaken),
+            whole: Arc::clone(&notes.whole),
             _place: place,
         };
         let mut recorder = Recorder::begin(app, calling);

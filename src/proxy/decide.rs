@@ -50,6 +50,8 @@ pub(super) struct Decided {
     pub(super) worst: Vec<i64>,
     /// The longest answer that each attempt asks for, in tokens.
     pub(super) longest: Vec<u64>,
+    /// The prompt, where the cache looks at it.
+    pub(super) prompt: Option<String>,
     /// The moment that it was decided at.
     pub(super) facts: Facts,
     pub(super) rule: String,
@@ -149,7 +151,9 @@ pub(super) fn decide(
         prices.map_or(0, |prices| most(prices, input_at_most, *longest))
     });
     let worst = worst.collect();
+    let looks = active.configuration.cache.as_ref().is_some_and(|cache| !cache.rules.is_empty());
     Ok(Decided {
+        prompt: if looks { text(Feature::Prompt) } else { None },
         worst,
         longest,
         rule: crate::tools::test::decided_name(plan, &decision),

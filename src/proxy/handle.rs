@@ -1,7 +1,7 @@
 //! The life of a request: read, decide, try the targets in order, give the answer back.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::config::providers::Kind;
 use crate::proxy::admin::json_answer;
 use crate::proxy::admit::{self, Admission, Part};
+use crate::proxy::cached::{self, Asking, Found};
 use crate::proxy::call::{self, Call};
 use crate::proxy::decide::{self, Decided, News, Wanted};
 use crate::proxy::failure::{Blame, Failure};
@@ -98,6 +99,10 @@ pub(super) struct Notes {
     pub(super) lost: Vec<String>,
     pub(super) entry: Option<Entry>,
     pub(super) tally: Option<Tally>,
+    /// The answer may be kept.
+    pub(super) asking: Option<Asking>,
+    /// The answer came to its good end.
+    pub(super) whole: Arc<AtomicBool>,
     /// Calls that were made before the one that answered.
     tried: Vec<Attempt>,
 }
@@ -156,7 +161,21 @@ async fn answer(app: &App, client: Client, request: Request, id: &str, notes: &m
     let call = Arc::new(call::read(id.to_owned(), client, key, request, gate.settings.body_bytes).await?);
     app.took(Stage::Read, began);
     let wanted = Wanted { words: active.dry_run, json: call.debug };
-    let (decided, admission) = admitted(app, &active, &call, wanted).await?;
+    let began = app.clock.instant();
+    let first = decided(app, &active, &call, wanted, None).await?;
+    app.took(Stage::Decide, began);
+    app.profile.took(Stage::Plan, std::time::Duration::from_secs_f64(first.microseconds / 1e6));
+    let (decided, admission) = if active.dry_run {
+        (first, None)
+    } else {
+        match cached::find(app, &active, &call, &first).await {
+            Found::Answer(response, model) => return Ok(from_cache(response, &model, &call, &first, notes)),
+            Found::Missing(asking) => notes.asking = Some(asking),
+            Found::Off => {}
+        }
+        let (decided, admission) = admitted(app, &active, &call, wanted, first).await?;
+        (decided, Some(admission))
+    };
     notes.debug = call.debug;
     notes.rule.clone_from(&decided.rule);
     notes.microseconds = decided.microseconds;
@@ -169,41 +188,50 @@ async fn answer(app: &App, client: Client, request: Request, id: &str, notes: &m
     attempts::follow(app, &active, &call, &decided, admission, notes).await
 }
 
-/// Decides, and asks for the first attempt. What the store knows better than the decision did is decided once more.
+/// An answer that was kept costs nothing, and takes nothing of limits.
+fn from_cache(response: Response, model: &str, call: &Call, decided: &Decided, notes: &mut Notes) -> Response {
+    notes.debug = call.debug;
+    notes.rule.clone_from(&decided.rule);
+    notes.microseconds = decided.microseconds;
+    notes.trace.clone_from(&decided.json);
+    notes.target = model.split_once('/').map(|(provider, model)| (provider.to_owned(), model.to_owned()));
+    if let Some(tally) = &notes.tally {
+        tally.decided(decided);
+        tally.cached(model);
+    }
+    response
+}
+
+/// Asks for the first attempt of a decision. What the store knows better than the decision did is decided once more.
 async fn admitted(
     app: &App,
     active: &Arc<Active>,
     call: &Arc<Call>,
     wanted: Wanted,
-) -> Result<(Decided, Option<Admission>), Failure> {
+    first: Decided,
+) -> Result<(Decided, Admission), Failure> {
     let began = app.clock.instant();
-    let first = decided(app, active, call, wanted, None).await?;
-    if active.dry_run {
-        return Ok((first, None));
-    }
-    let began = app.took(Stage::Decide, began);
-    app.profile.took(Stage::Plan, std::time::Duration::from_secs_f64(first.microseconds / 1e6));
     let mut admission = admit::ask(app, active, call, &first, 0, Part::First).await;
     app.took(Stage::Admit, began);
     let Some(news) = first.news(active, admission.turn, admission.seen.take(), app, call) else {
-        return Ok((first, Some(admission)));
+        return Ok((first, admission));
     };
     let again = decided(app, active, call, wanted, Some(Arc::new(news))).await?;
     let model = |decided: &Decided| decided.decision.attempts.first().map(|attempt| attempt.model);
     if model(&first) == model(&again) && first.costs.first() == again.costs.first() {
-        return Ok((again, Some(admission)));
+        return Ok((again, admission));
     }
     // The request itself was counted, unless that is what was refused.
     if let Err(refused) = &admission.granted
         && refused.failure.status == 429
     {
-        return Ok((again, Some(admission)));
+        return Ok((again, admission));
     }
     if let Ok(Some(grant)) = admission.granted {
         grant.settle(0, None);
     }
     let admission = admit::ask(app, active, call, &again, 0, Part::FirstAgain).await;
-    Ok((again, Some(admission)))
+    Ok((again, admission))
 }
 
 /// The longest trace that a header holds, in bytes: clients refuse longer heads.

@@ -3,6 +3,7 @@
 mod admin;
 mod admit;
 mod attempts;
+mod cached;
 mod call;
 mod checks;
 mod decide;
@@ -38,9 +39,10 @@ use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 
 use crate::config::Configuration;
+use crate::config::cache::Place;
 use crate::features::tokens::Counter;
 use crate::lang::input::Fact;
-use crate::lang::ir::{Outcome, Slot, Strategy, Target};
+use crate::lang::ir::{Outcome, Setting, Slot, Strategy, Target};
 use crate::lang::plan::Plan;
 use crate::lang::schema::fields::Read;
 use crate::proxy::attempts::Hedges;
@@ -51,6 +53,7 @@ use crate::proxy::profile::Profile;
 use crate::proxy::recording::Recording;
 use crate::proxy::tasks::Tasks;
 use crate::state::State;
+use crate::state::cache::Cache;
 use crate::state::clock::Clock;
 use crate::state::store::Store;
 
@@ -122,6 +125,18 @@ impl Active {
     }
 }
 
+impl Active {
+    /// Where answers are kept, and whether compressed; none where nobody wants it.
+    fn cache_place(&self) -> Option<(Place, bool)> {
+        let asked = self.configuration.cache.as_ref().map(|cache| (cache.place.clone(), cache.compress));
+        let program = &self.plan.program;
+        let rules = program.rules.iter().chain(&program.adjusts).chain(&program.default);
+        let by_rules =
+            || rules.flat_map(|rule| &rule.settings).any(|(setting, _)| matches!(setting, Setting::CacheFor(_)));
+        asked.or_else(|| by_rules().then(|| (crate::config::cache::for_rules_alone(), true)))
+    }
+}
+
 /// What all requests share.
 #[derive(Debug, Clone)]
 pub struct App {
@@ -135,6 +150,7 @@ pub struct App {
     keyring: Keyring,
     profile: Profile,
     hedges: Hedges,
+    cache: Arc<ArcSwapOption<Cache>>,
     recording: Arc<ArcSwapOption<Recording>>,
     tasks: Tasks,
     learnt: Learnt,
@@ -167,6 +183,10 @@ impl App {
             .build()?;
         let (salt, replica) = (random(), random());
         let gate = Gate::new(active.configuration.overload);
+        let cache = open::cache(&active, &clock).unwrap_or_else(|why| {
+            tracing::error!("{why}: nothing is kept");
+            None
+        });
         Ok(Self {
             active: Arc::new(ArcSwap::from_pointee(active)),
             client,
@@ -178,6 +198,7 @@ impl App {
             keyring: Keyring::default(),
             profile: Profile::default(),
             hedges: Hedges::default(),
+            cache: Arc::new(ArcSwapOption::from_pointee(cache)),
             recording: Arc::new(ArcSwapOption::from_pointee(recording)),
             tasks,
             learnt: Learnt::default(),
@@ -216,6 +237,13 @@ impl App {
                     known.inspect(|known| known.close());
                 }
                 Err(why) => tracing::error!("{why}"),
+            }
+        }
+        let before = self.active();
+        if before.cache_place() != active.cache_place() {
+            match open::cache(&active, &self.clock) {
+                Ok(cache) => self.cache.store(cache.map(Arc::new)),
+                Err(why) => tracing::error!("{why}: the cache stays as it was"),
             }
         }
         if active.configuration.overload != self.gate().settings {

@@ -2,14 +2,34 @@
 
 use std::sync::Arc;
 
+use crate::config::cache::Place;
 use crate::config::service::StoreKind;
 use crate::proxy::{Active, random, tasks::Tasks};
 use crate::state::State;
+use crate::state::cache::folder::Folder;
+use crate::state::cache::memory::Memory;
+use crate::state::cache::{self, Cache};
 use crate::state::clock::Clock;
 use crate::state::store::Store;
 use crate::state::store::journal::Journal;
 use crate::state::store::local::Local;
 use crate::state::store::redis::{Redis, Settings};
+
+/// The cache of answers, where somebody wants one.
+pub(super) fn cache(active: &Active, clock: &Clock) -> Result<Option<Cache>, String> {
+    let Some((place, compress)) = active.cache_place().filter(|_| !active.dry_run) else { return Ok(None) };
+    let place = match place {
+        Place::Memory(bytes) => cache::Place::Memory(Memory::new(usize::try_from(bytes).unwrap_or(usize::MAX))),
+        Place::Disk(path, bytes) => {
+            let folder = Folder::open(&path, bytes);
+            cache::Place::Folder(folder.map_err(|error| format!("cache: {}: {error}", path.display()))?)
+        }
+        Place::Redis(url, prefix) => {
+            cache::Place::Redis(cache::redis::Redis::new(url.reveal(), prefix, clock.clone())?)
+        }
+    };
+    Ok(Some(Cache::new(place, compress)))
+}
 
 /// The store, and what its user should know about it. Fills the state with what the store holds.
 pub async fn store(

@@ -30,6 +30,8 @@ pub(super) struct Calling {
     pub(super) grant: Option<Grant>,
     pub(super) entry: Option<Entry>,
     pub(super) tally: Option<Tally>,
+    /// Set when the answer came to its good end.
+    pub(super) whole: Arc<AtomicBool>,
     /// Set when another call of the same request answered first.
     pub(super) overtaken: Arc<AtomicBool>,
     /// The place that it takes among the calls of its model.
@@ -94,8 +96,19 @@ impl Recorder {
         self.produced += bytes as u64;
     }
 
+    /// The answer is there, in a form that nobody here knows.
+    pub(super) fn done_somehow(&mut self) {
+        self.outcome = Outcome::Good;
+    }
+
+    /// What the client was given is not what another one should be.
+    pub(super) fn not_to_be_kept(&mut self) {
+        self.calling.whole.store(false, Ordering::Relaxed);
+    }
+
     /// The answer is whole.
     pub(super) fn done(&mut self, usage: Usage) {
+        self.calling.whole.store(true, Ordering::Relaxed);
         // A provider that says nothing of its usage leaves what was set aside.
         (self.usage, self.outcome) = ((usage != Usage::default()).then_some(usage), Outcome::Good);
     }

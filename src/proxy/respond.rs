@@ -119,7 +119,7 @@ pub(super) async fn pass_whole(
         Err((kind, message)) if says_error(&body) => {
             return Err(Failure::new(Blame::Upstream, status_of(&kind), message));
         }
-        Err(_) => recorder.done(Usage::default()),
+        Err(_) => recorder.done_somehow(),
     }
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
@@ -224,6 +224,8 @@ impl Passing {
             return None;
         }
         self.take(&events);
+        // What was given on lacks its last words, though clients take it for an end.
+        self.recorder.not_to_be_kept();
         let message = events
             .iter()
             .rev()

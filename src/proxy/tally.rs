@@ -111,6 +111,11 @@ impl Tally {
         });
     }
 
+    /// The answer came out of the cache.
+    pub(super) fn cached(&self, model: &str) {
+        self.with(|row| (row.model, row.outcome) = (Some(model.to_owned()), Outcome::Cached));
+    }
+
     /// The status that the client is given.
     pub(super) fn status(&self, status: u16) {
         self.with(|row| row.status = status);

@@ -1,5 +1,6 @@
 //! WHAT CHANGES WHILE RUNNING. Small handles: clones share what is inside, methods lock, change and return.
 
+pub mod cache;
 pub mod clock;
 pub mod facts;
 pub mod health;

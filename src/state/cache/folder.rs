@@ -1,0 +1,107 @@
+//! Answers in a folder, a file each: the time until which it holds, then the answer. Files are written beside and moved into
+//! place, so that nobody reads half of one.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::state::cache::{Key, name};
+
+/// Answers in a folder.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    path: PathBuf,
+    bytes_max: u64,
+    /// About: other routers may share the folder.
+    bytes: Arc<AtomicU64>,
+    serial: Arc<AtomicU64>,
+}
+
+impl Folder {
+    /// Opens a folder, and makes it where there is none.
+    pub fn open(path: &Path, bytes_max: u64) -> std::io::Result<Self> {
+        std::fs::create_dir_all(path)?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))?;
+        }
+        let bytes = files(path).iter().map(|(_, _, size)| size).sum();
+        Ok(Self { path: path.to_owned(), bytes_max, bytes: Arc::new(AtomicU64::new(bytes)), serial: Arc::default() })
+    }
+
+    fn file(&self, key: &Key) -> PathBuf {
+        self.path.join(format!("{}.answer", name(key)))
+    }
+
+    pub(super) async fn find(&self, key: &Key, now: i64) -> Option<Vec<u8>> {
+        let path = self.file(key);
+        let mut read = tokio::fs::read(&path).await.ok()?;
+        let until = read.first_chunk::<8>().map(|until| i64::from_be_bytes(*until))?;
+        if until <= now {
+            let _ = tokio::fs::remove_file(&path).await;
+            return None;
+        }
+        read.drain(..8);
+        Some(read)
+    }
+
+    pub(super) async fn keep(&self, key: Key, packed: Vec<u8>, until: i64) {
+        let (folder, path) = (self.clone(), self.file(&key));
+        let writing = tokio::task::spawn_blocking(move || folder.write(&path, &packed, until));
+        if let Ok(Err(error)) = writing.await {
+            tracing::warn!("an answer cannot be kept: {error}");
+        }
+    }
+
+    fn write(&self, path: &Path, packed: &[u8], until: i64) -> std::io::Result<()> {
+        let size = packed.len() as u64 + 8;
+        if size > self.bytes_max {
+            return Ok(());
+        }
+        if self.bytes.fetch_add(size, Ordering::Relaxed) + size > self.bytes_max {
+            self.make_room(size);
+        }
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
+        let beside = self.path.join(format!("{}-{serial}.new", std::process::id()));
+        let mut bytes = until.to_be_bytes().to_vec();
+        bytes.extend_from_slice(packed);
+        let written = std::fs::write(&beside, bytes).and_then(|()| std::fs::rename(&beside, path));
+        if written.is_err() {
+            let _ = std::fs::remove_file(&beside);
+        }
+        written
+    }
+
+    /// Deletes the oldest files, until a tenth of the room is free and the new one fits.
+    fn make_room(&self, size: u64) {
+        let mut all = files(&self.path);
+        all.sort();
+        let mut bytes: u64 = all.iter().map(|(_, _, size)| size).sum();
+        let wanted = (self.bytes_max - self.bytes_max / 10).saturating_sub(size);
+        for (_, path, size) in all {
+            if bytes <= wanted {
+                break;
+            }
+            if std::fs::remove_file(path).is_ok() {
+                bytes -= size;
+            }
+        }
+        self.bytes.store(bytes + size, Ordering::Relaxed);
+    }
+}
+
+/// When each file was written, and its size.
+fn files(path: &Path) -> Vec<(std::time::SystemTime, PathBuf, u64)> {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let answers = entries.filter(|entry| {
+        let path = entry.path();
+        path.extension().is_some_and(|extension| extension == "answer" || extension == "new")
+    });
+    answers
+        .filter_map(|entry| {
+            let data = entry.metadata().ok()?;
+            Some((data.modified().ok()?, entry.path(), data.len()))
+        })
+        .collect()
+}
