@@ -24,6 +24,7 @@ mod lsp;
 mod property;
 mod providers;
 mod proxy;
+mod service;
 mod support;
 mod traffic;
 mod traps;

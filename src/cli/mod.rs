@@ -1,5 +1,6 @@
 //! The command line: one subcommand a file. What a command writes goes through `Out`, so that tests can read it.
 
+mod client;
 mod config;
 mod diff;
 mod explain;
@@ -10,7 +11,10 @@ mod lint;
 mod lsp;
 mod reference;
 mod replay;
+mod running;
+mod service;
 mod start;
+mod stats;
 mod test;
 
 use std::ffi::OsString;
@@ -87,6 +91,24 @@ enum Command {
     Lsp(lsp::Arguments),
     /// Serve.
     Start(start::Arguments),
+    /// Stop a router that runs: requests under way come to their end.
+    Stop(service::Which),
+    /// Stop a router, and start it again as it was started.
+    Restart(service::Which),
+    /// Say which routers run.
+    Status(service::Told),
+    /// Show the log of a router that runs.
+    Logs(service::Logs),
+    /// Say how a router that runs is: its store, providers, budgets.
+    Health(service::Told),
+    /// Show usage and cost, by model, rule, key, day and more.
+    Stats(stats::Arguments),
+    /// Print the variables that lead clients to the router, for a shell.
+    Env(client::Env),
+    /// Start Claude Code on the router, which is started where none runs.
+    Code(client::Code),
+    /// Print completions for a shell.
+    Completions(client::Completions),
     /// Show the configuration as it is understood, secrets hidden.
     Config(config::Arguments),
     /// Print the reference of the language from its tables.
@@ -135,6 +157,15 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Import(arguments) => import::run(arguments, shared, &environment, &out),
         Command::Lsp(arguments) => lsp::run(arguments, shared, &environment),
         Command::Start(arguments) => start::run(arguments, shared, &environment, &out),
+        Command::Stop(which) => service::stop(which, &environment, &out),
+        Command::Restart(which) => service::restart(which, &environment, &out),
+        Command::Status(told) => service::status(told, &environment, &out),
+        Command::Logs(asked) => service::logs(asked, &environment, &out),
+        Command::Health(told) => service::health(told, &environment, &out),
+        Command::Stats(arguments) => stats::run(arguments, shared, &environment, &out),
+        Command::Env(asked) => client::env(asked, &environment, &out),
+        Command::Code(asked) => client::code(asked, shared, &environment, &out),
+        Command::Completions(asked) => Ok(client::completions(asked, &out)),
         Command::Config(arguments) => config::run(arguments, shared, &environment, &out),
         Command::Reference(arguments) => reference::run(arguments, &out),
     };

@@ -4,26 +4,29 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use tokio::net::TcpListener;
-use tracing_subscriber::EnvFilter;
 
-use crate::cli::{Ended, Failed, Out, Shared};
+use crate::cli::running::Running;
+use crate::cli::{Ended, Failed, Out, Shared, service};
 use crate::config::{Configuration, Environment, find, rules};
 use crate::lang::diagnostic::{Diagnostic, render};
 use crate::lang::ir::Setting;
 use crate::proxy::recording::Recording;
 use crate::proxy::tasks::Tasks;
-use crate::proxy::{Active, App, open, reload, serve};
+use crate::proxy::{Active, App, logging, open, reload, serve};
 use crate::state::State;
 use crate::state::clock::Clock;
 
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Arguments {
     /// The port; 0 takes a free one.
-    #[arg(long)]
+    #[arg(long, overrides_with = "port")]
     port: Option<u16>,
     /// The address to listen on.
     #[arg(long)]
     host: Option<String>,
+    /// Serve in the background, with a log in a file.
+    #[arg(long)]
+    detach: bool,
     /// Answer every request with its own explanation, and call nobody.
     #[arg(long)]
     dry_run: bool,
@@ -36,11 +39,12 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environment, out: &Out) -> Ended {
+    if arguments.detach {
+        return service::detach(&again(arguments, shared), &std::env::current_dir()?, environment, out);
+    }
     let (active, files, warnings) = load(arguments, shared, environment).map_err(Failed)?;
-    let level = arguments.log_level.clone().unwrap_or_else(|| active.configuration.log_level.clone());
-    let filter = EnvFilter::try_new(&level).map_err(|_| Failed(format!("`{level}` is not a log level")))?;
-    // A second one is refused, which only tests could notice.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).try_init();
+    let level = arguments.log_level.clone().unwrap_or_else(|| active.configuration.logging.level.clone());
+    let _log = logging::begin(&active.configuration.logging, &level).map_err(Failed)?;
     let configuration = &active.configuration;
     let (host, port) = (
         arguments.host.clone().unwrap_or_else(|| configuration.host.clone()),
@@ -61,6 +65,10 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
     }
     let runtime = runtime.enable_all().build()?;
     let again = (arguments.clone(), shared.clone(), environment.clone());
+    let (written_again, of_run) = (self::again(arguments, shared), environment.clone());
+    let of_configuration = active.configuration.logging.file.as_ref().map(|file| file.path.clone());
+    let log_file = of_configuration.or_else(|| environment.get("ROUTER_LOG_FILE").map(PathBuf::from));
+    let log_file = log_file.map(|path| std::path::absolute(&path).unwrap_or(path));
     runtime.block_on(async move {
         let listener = TcpListener::bind((host.trim_matches(['[', ']']), port)).await;
         let listener = listener.map_err(|error| Failed(format!("{host}:{port} cannot be listened on: {error}")))?;
@@ -68,6 +76,17 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
         let (state, tasks) = (State::default(), Tasks::default());
         let (store, problems) = open::store(&active, &state, &clock, &tasks).await.map_err(Failed)?;
         let app = App::new(active, recording, clock, state, store, tasks)?;
+        let running = Running {
+            instance: app.instance(),
+            pid: std::process::id(),
+            host: host.clone(),
+            port: address.port(),
+            since: app.started(),
+            folder: std::env::current_dir().unwrap_or_default(),
+            arguments: written_again,
+            log: log_file,
+        };
+        let said = Said(running.write(&of_run));
         let problems: String = problems.iter().map(|problem| format!("warning: {problem}\n")).collect();
         out.print(&format!("listening on http://{address}\n{problems}{banner}"));
         let watching = app.clone();
@@ -81,9 +100,41 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
             served = serve(app, listener, stop_asked()) => served?,
             () = watch => {}
         }
+        drop(said);
         Ok::<(), Failed>(())
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a router is started with, to be started so again. Its port stands apart.
+fn again(arguments: &Arguments, shared: &Shared) -> Vec<String> {
+    let mut all = Vec::new();
+    let paths = [("--config", &shared.config), ("--rules", &shared.rules)];
+    for (name, path) in paths.iter().filter_map(|(name, path)| Some((name, path.as_ref()?))) {
+        all.extend([(*name).to_owned(), path.display().to_string()]);
+    }
+    let port = arguments.port.map(|port| port.to_string());
+    let models = (!arguments.models.is_empty()).then(|| arguments.models.join(","));
+    let texts =
+        [("--host", &arguments.host), ("--log-level", &arguments.log_level), ("--models", &models), ("--port", &port)];
+    for (name, text) in texts.iter().filter_map(|(name, text)| Some((name, text.as_ref()?))) {
+        all.extend([(*name).to_owned(), text.clone()]);
+    }
+    if arguments.dry_run {
+        all.push("--dry-run".to_owned());
+    }
+    all
+}
+
+/// The file that says that a router runs; it goes with the router.
+struct Said(Option<PathBuf>);
+
+impl Drop for Said {
+    fn drop(&mut self) {
+        if let Some(path) = &self.0 {
+            let _ = std::fs::remove_file(path);
+        }
+    }
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -53,6 +53,50 @@ pub struct File {
     pub health_check: Option<HealthCheckEntry>,
     /// Answers that are kept.
     pub cache: Option<CacheEntry>,
+    /// How much is logged, how, and where.
+    pub logging: Option<LoggingEntry>,
+}
+
+/// How much is logged, how, and where.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LoggingEntry {
+    /// `error`, `warn`, `info`, `debug`, `trace`, also by module.
+    pub level: Option<String>,
+    /// `text`, `json`.
+    pub format: Option<String>,
+    /// `console`, `file`.
+    pub outputs: Option<Vec<String>>,
+    /// The file.
+    pub file: Option<LogFileEntry>,
+    /// Figures.
+    pub metrics: Option<MetricsEntry>,
+}
+
+/// A log file.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LogFileEntry {
+    /// The file.
+    pub path: Option<String>,
+    /// The largest file: a number of bytes, or `100MB`.
+    pub max_size: Option<serde_json::Value>,
+    /// How many full ones are kept.
+    pub max_files: Option<u32>,
+    /// Full ones are packed.
+    pub compress: Option<bool>,
+}
+
+/// Figures.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MetricsEntry {
+    /// They are served for Prometheus.
+    pub enabled: Option<bool>,
+    /// How often they are logged too, in seconds.
+    pub interval: Option<f64>,
+    /// Where they are served.
+    pub endpoint: Option<String>,
 }
 
 /// Answers that are kept.

@@ -5,6 +5,7 @@ pub mod catalogue;
 pub mod file;
 pub mod find;
 mod jsonc;
+pub mod logging;
 pub mod providers;
 pub mod rules;
 pub mod service;
@@ -75,8 +76,8 @@ pub struct Configuration {
     pub host: String,
     /// The port; 0 takes a free one.
     pub port: u16,
-    /// `error`, `warn`, `info`, `debug`, `trace`.
-    pub log_level: String,
+    /// How much is logged, how, and where.
+    pub logging: logging::Logging,
     /// Browsers of other origins may call.
     pub cors: bool,
     /// Everybody who can be called.
@@ -179,6 +180,7 @@ impl Configuration {
         let overload = service::overload(file.performance.as_ref())?;
         let tuning = service::tuning(file.performance.as_ref())?;
         let health_check = service::health_check(file.health_check.as_ref())?;
+        let logging = logging::logging(&file, &folder)?;
         let cache = cache::cache(file.cache.as_ref(), &folder, environment)?;
         Ok(Self {
             cache,
@@ -191,7 +193,7 @@ impl Configuration {
             path,
             host: router.host.unwrap_or_else(|| "127.0.0.1".to_owned()),
             port,
-            log_level: router.log_level.unwrap_or_else(|| "info".to_owned()),
+            logging,
             cors: router.enable_cors.unwrap_or(false),
             providers,
             catalogue: Arc::new(catalogue),

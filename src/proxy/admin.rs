@@ -20,8 +20,9 @@ pub(super) fn json_answer(status: StatusCode, value: &serde_json::Value) -> Resp
 }
 
 /// `HEAD /`, `HEAD /api/hello`: the router is there.
-pub(super) async fn hello() -> Response {
-    json_answer(StatusCode::OK, &json!({"name": "claude-router", "version": env!("CARGO_PKG_VERSION")}))
+pub(super) async fn hello(State(app): State<App>) -> Response {
+    let version = env!("CARGO_PKG_VERSION");
+    json_answer(StatusCode::OK, &json!({"name": "claude-router", "version": version, "instance": app.instance()}))
 }
 
 /// `GET /health`.

@@ -14,6 +14,8 @@ mod handle;
 mod headers;
 mod keys;
 mod learnt;
+pub mod logging;
+mod metrics;
 mod models;
 pub mod open;
 mod outgoing;
@@ -49,6 +51,7 @@ use crate::proxy::attempts::Hedges;
 use crate::proxy::gate::Gate;
 use crate::proxy::keys::Keyring;
 use crate::proxy::learnt::Learnt;
+use crate::proxy::metrics::Metrics;
 use crate::proxy::profile::Profile;
 use crate::proxy::recording::Recording;
 use crate::proxy::tasks::Tasks;
@@ -56,6 +59,8 @@ use crate::state::State;
 use crate::state::cache::Cache;
 use crate::state::clock::Clock;
 use crate::state::store::Store;
+
+pub(crate) use crate::proxy::upstream::reason;
 
 /// How long requests under way are waited for when the router stops.
 pub const DRAIN: Duration = Duration::from_secs(30);
@@ -149,6 +154,7 @@ pub struct App {
     gate: Arc<ArcSwap<Gate>>,
     keyring: Keyring,
     profile: Profile,
+    metrics: Metrics,
     hedges: Hedges,
     cache: Arc<ArcSwapOption<Cache>>,
     recording: Arc<ArcSwapOption<Recording>>,
@@ -197,6 +203,7 @@ impl App {
             gate: Arc::new(ArcSwap::from_pointee(gate)),
             keyring: Keyring::default(),
             profile: Profile::default(),
+            metrics: Metrics::default(),
             hedges: Hedges::default(),
             cache: Arc::new(ArcSwapOption::from_pointee(cache)),
             recording: Arc::new(ArcSwapOption::from_pointee(recording)),
@@ -207,6 +214,16 @@ impl App {
             replica,
             calls: Arc::default(),
         })
+    }
+
+    /// The number of this process, which no other has.
+    pub fn instance(&self) -> String {
+        format!("{:016x}", self.replica)
+    }
+
+    /// When it began, in seconds since 1970.
+    pub fn started(&self) -> i64 {
+        self.clock.unix_seconds() - i64::try_from(self.clock.instant().as_secs()).unwrap_or(0)
     }
 
     /// How many requests may be in, and who is.
@@ -255,7 +272,16 @@ impl App {
 
 /// The paths that are served.
 fn router(app: App) -> Router {
-    Router::new()
+    let figures = app.active().configuration.logging.metrics.clone();
+    let mut router = Router::new();
+    if let Some(path) = figures {
+        // Where it would stand in the way of something else it is not served.
+        let taken = path.contains(['{', '}', '*']) || path.starts_with("/v1") || path.starts_with("/api");
+        if !taken && !path.starts_with("/health") && !path.starts_with("/debug") && path != "/" {
+            router = router.route(&path, get(stats::metrics));
+        }
+    }
+    router
         .route("/v1/messages", post(handle::messages))
         .route("/v1/messages/count_tokens", post(handle::count_tokens))
         .route("/v1/chat/completions", post(handle::completions))
@@ -288,6 +314,7 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     app.tasks.spawn_idle(checks::run(app.clone()));
+    app.tasks.spawn_idle(stats::log_figures(app.clone()));
     let (tasks, recording, store) = (app.tasks.clone(), Arc::clone(&app.recording), Arc::clone(&app.store));
     let listener = listener.tap_io(|stream| {
         // Without it each event of a stream may wait 40 ms for the acknowledgement of the one before.

@@ -1,9 +1,6 @@
 //! Traffic, written down for `router replay` and `router diff --traffic`: a line for each request that was decided. A thread
 //! of its own writes; when it falls behind, lines are left out and counted, and no request waits.
 
-use std::fs::File;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +14,7 @@ use crate::lang::diagnostic::secret;
 use crate::proxy::call::Call;
 use crate::proxy::decide::Decided;
 use crate::proxy::{Active, App, headers};
+use crate::state::rotating::{self, Rotating};
 use crate::tools::request::{self, Recorded};
 use crate::traffic::fields::Kept;
 use crate::traffic::line::{Line, Tokens, body_of};
@@ -53,7 +51,13 @@ struct Waiting {
 impl Recording {
     /// Opens the file, and starts to write. An error says why it cannot be written.
     pub fn open(settings: &Record) -> Result<Self, String> {
-        let file = Lines::open(settings).map_err(|error| format!("record: {}: {error}", settings.path.display()))?;
+        let rotating = rotating::Settings {
+            path: settings.path.clone(),
+            max_size: settings.max_size,
+            max_files: settings.max_files,
+            compress: false,
+        };
+        let file = Rotating::open(rotating).map_err(|error| format!("record: {}: {error}", settings.path.display()))?;
         let (sender, receiver) = sync_channel(WAITING_MAX);
         let waiting_bytes = Arc::new(AtomicUsize::new(0));
         let (bytes, bodies) = (Arc::clone(&waiting_bytes), settings.bodies);
@@ -203,17 +207,17 @@ impl Drop for Gathered {
 
 // --- the thread that writes --------------------------------------------------------------------------------------------
 
-fn write_all(receiver: &Receiver<Message>, mut lines: Lines, bodies: bool, waiting_bytes: &AtomicUsize) {
+fn write_all(receiver: &Receiver<Message>, mut lines: Rotating, bodies: bool, waiting_bytes: &AtomicUsize) {
     let mut works = true;
     while let Ok(message) = receiver.recv() {
         let Message::Line(waiting) = message else { break };
         let size = waiting.call.body.len();
-        let written = lines.add(&complete(*waiting, bodies).written());
+        let written = lines.add(complete(*waiting, bodies).written().as_bytes());
         waiting_bytes.fetch_sub(size, Ordering::Relaxed);
         match written {
             Ok(()) => works = true,
             Err(error) if works => {
-                tracing::error!("the recording {} cannot be written: {error}", lines.settings.path.display());
+                tracing::error!("the recording {} cannot be written: {error}", lines.path().display());
                 works = false;
             }
             Err(_) => {}
@@ -234,59 +238,4 @@ fn complete(waiting: Waiting, bodies: bool) -> Line {
     let kept = request::with_features(&recorded, catalogue, &app.counter, None, |features, _| Kept::of(features));
     line.fields = kept.ok();
     line
-}
-
-/// A file that is set aside when it is full: `traffic.jsonl`, `traffic.jsonl.1`, the oldest last.
-struct Lines {
-    settings: Record,
-    file: File,
-    size: u64,
-}
-
-impl Lines {
-    fn open(settings: &Record) -> std::io::Result<Self> {
-        if let Some(folder) = settings.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder)?;
-        }
-        let mut options = File::options();
-        options.create(true).append(true);
-        // Conversations are nobody else's business.
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&settings.path)?;
-        let size = file.metadata()?.len();
-        Ok(Self { settings: settings.clone(), file, size })
-    }
-
-    fn add(&mut self, line: &str) -> std::io::Result<()> {
-        let length = line.len() as u64;
-        if self.size > 0 && self.size + length > self.settings.max_size {
-            self.set_aside()?;
-        }
-        // One write a line: whoever reads meanwhile sees whole lines.
-        self.file.write_all(line.as_bytes())?;
-        self.size += length;
-        Ok(())
-    }
-
-    fn set_aside(&mut self) -> std::io::Result<()> {
-        let (path, most) = (&self.settings.path, self.settings.max_files);
-        if most == 0 {
-            std::fs::remove_file(path)?;
-        }
-        for n in (1..=most).rev() {
-            let from = if n == 1 { path.clone() } else { numbered(path, n - 1) };
-            if from.is_file() {
-                std::fs::rename(from, numbered(path, n))?;
-            }
-        }
-        *self = Self::open(&self.settings.clone())?;
-        Ok(())
-    }
-}
-
-fn numbered(path: &Path, n: u32) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{n}"));
-    PathBuf::from(name)
 }

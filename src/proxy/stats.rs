@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::proxy::admin::json_answer;
 use crate::proxy::failure::{Blame, Failure};
 use crate::proxy::keys::{self, Permission};
-use crate::proxy::{Active, App};
+use crate::proxy::{Active, App, metrics};
 use crate::state::facts;
 use crate::state::ledger::{self, Caller};
 use crate::state::usage::{BY, By, Row, Sums, Totals};
@@ -264,4 +264,77 @@ fn health(app: &App, name: &str) -> Value {
 /// `GET /debug/profile`: where the time of the newest requests went.
 pub(super) async fn profile(State(app): State<App>, headers: HeaderMap) -> Response {
     told(&app, &headers, async |_| Ok(app.profile.report())).await
+}
+
+// --- figures -----------------------------------------------------------------------------------------------------------
+
+/// `GET /metrics`: for Prometheus.
+pub(super) async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
+    let active = app.active();
+    if let Err(failure) = keys::authenticate(&active.configuration, &headers, Permission::Read) {
+        return failure.answer(Client::Messages, &app.request_id());
+    }
+    let mut response = Response::new(axum::body::Body::from(app.metrics.text(&gauges(&app, &active).await)));
+    let kind = axum::http::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert("content-type", kind);
+    response
+}
+
+/// Figures of the moment: name, help, labels and value.
+async fn gauges(app: &App, active: &Active) -> Vec<(&'static str, &'static str, String, f64)> {
+    #[expect(clippy::cast_precision_loss, reason = "figures are approximate")]
+    let number = |n: usize| n as f64;
+    let (at_work, waiting) = app.gate().load();
+    let version = metrics::label("version", env!("CARGO_PKG_VERSION"));
+    let mut gauges = vec![
+        ("claude_router_build_info", "The version.", version, 1.0),
+        ("claude_router_requests_under_way", "Requests that are worked on.", String::new(), number(at_work)),
+        ("claude_router_requests_waiting", "Requests that wait for a place.", String::new(), number(waiting)),
+        (
+            "claude_router_store_up",
+            "Whether the store can be used.",
+            String::new(),
+            f64::from(u8::from(app.store.down().is_none())),
+        ),
+    ];
+    let now = app.clock.instant();
+    for name in &active.names {
+        if let Some(report) = app.state.health.report(name, now) {
+            let healthy = f64::from(u8::from(report.why_not.is_none()));
+            gauges.push((
+                "claude_router_model_healthy",
+                "Whether a model may be called.",
+                metrics::label("model", name),
+                healthy,
+            ));
+        }
+    }
+    let budgets = budgets(app, active).await;
+    for (figure, help, member) in [
+        ("claude_router_budget_spent_dollars", "What was spent in the budget's window.", "spent_usd"),
+        ("claude_router_budget_limit_dollars", "What may be spent in it.", "limit_usd"),
+    ] {
+        for budget in &budgets {
+            let name = budget["name"].as_str().unwrap_or_default();
+            gauges.push((figure, help, metrics::label("budget", name), budget[member].as_f64().unwrap_or(0.0)));
+        }
+    }
+    gauges
+}
+
+/// Logs sums of the newest requests now and then, where the configuration says how often.
+pub(super) async fn log_figures(app: App) {
+    loop {
+        let Some(every) = app.active().configuration.logging.figures else {
+            tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+            continue;
+        };
+        let from = app.clock.unix_ms();
+        tokio::time::sleep(every).await;
+        let mut sums = Sums::default();
+        app.state.rows.each_since(from, |row| sums.add(row));
+        let (tokens, cost) = (sums.tokens, usd(sums.cost));
+        let (input, output) = (tokens.input + tokens.cache_read + tokens.cache_write, tokens.output);
+        tracing::info!(requests = sums.requests, failed = sums.failed, input, output, cost_usd = cost, "figures");
+    }
 }

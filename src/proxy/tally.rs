@@ -135,6 +135,7 @@ impl Drop for Gathered {
         if row.status == 0 {
             row.outcome = Outcome::ClientGone;
         }
+        self.app.metrics.add(row);
         self.app.store.note(Note::Usage(Box::new(row.clone())));
     }
 }

@@ -239,7 +239,7 @@ fn message_of(body: &[u8]) -> String {
 }
 
 /// Why a call failed, without its URL: an address may hold a key.
-pub(super) fn reason(error: &reqwest::Error) -> String {
+pub(crate) fn reason(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;

@@ -6,6 +6,7 @@ pub mod facts;
 pub mod health;
 pub mod ledger;
 pub mod limits;
+pub mod rotating;
 pub mod sessions;
 pub mod store;
 pub mod usage;

@@ -1,0 +1,167 @@
+//! Figures for Prometheus, by the names of the OpenTelemetry conventions for generative AI where those have one.
+//! Format: <https://prometheus.io/docs/instrumenting/exposition_formats/>.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::state::usage::Row;
+
+/// The bounds of times, in seconds, as the conventions give them.
+const SECONDS: &[f64] = &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+/// The bounds of tokens, as the conventions give them.
+const TOKENS: &[f64] =
+    &[1.0, 4.0, 16.0, 64.0, 256.0, 1_024.0, 4_096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0, 4_194_304.0];
+/// The most series of one name: labels come from rules and models, which somebody may have many of.
+const SERIES_MAX: usize = 2_000;
+
+/// One histogram.
+#[derive(Debug, Clone, Default)]
+struct Histogram {
+    buckets: Vec<u64>,
+    sum: f64,
+    count: u64,
+}
+
+impl Histogram {
+    fn add(&mut self, bounds: &[f64], value: f64) {
+        self.buckets.resize(bounds.len(), 0);
+        if let Some(place) = bounds.iter().position(|bound| value <= *bound) {
+            self.buckets[place] += 1;
+        }
+        self.sum += value;
+        self.count += 1;
+    }
+}
+
+#[derive(Debug, Default)]
+struct Series {
+    counters: BTreeMap<(&'static str, String), f64>,
+    histograms: BTreeMap<(&'static str, String), Histogram>,
+}
+
+/// A family of figures: its name, its kind, what it says, and the bounds of a histogram.
+struct Family {
+    name: &'static str,
+    kind: &'static str,
+    help: &'static str,
+    bounds: &'static [f64],
+}
+
+const REQUESTS: &str = "claude_router_requests_total";
+const ATTEMPTS: &str = "claude_router_attempts_total";
+const COST: &str = "claude_router_cost_dollars_total";
+const USAGE: &str = "gen_ai_client_token_usage";
+const DURATION: &str = "gen_ai_client_operation_duration_seconds";
+const FIRST: &str = "gen_ai_server_time_to_first_token_seconds";
+
+const FAMILIES: &[Family] = &[
+    Family {
+        name: REQUESTS,
+        kind: "counter",
+        help: "Requests, by the rule that decided and how they ended.",
+        bounds: &[],
+    },
+    Family { name: ATTEMPTS, kind: "counter", help: "Calls to providers, by how they ended.", bounds: &[] },
+    Family { name: COST, kind: "counter", help: "What calls cost, in US dollars.", bounds: &[] },
+    Family { name: USAGE, kind: "histogram", help: "Tokens of a request, by their class.", bounds: TOKENS },
+    Family { name: DURATION, kind: "histogram", help: "From a request to the end of its answer.", bounds: SECONDS },
+    Family { name: FIRST, kind: "histogram", help: "From a call to the first byte of its answer.", bounds: SECONDS },
+];
+
+/// All figures that only grow.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Metrics(Arc<Mutex<Series>>);
+
+/// Labels as the format writes them.
+fn labels(pairs: &[(&str, &str)]) -> String {
+    let escaped = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    pairs.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect::<Vec<String>>().join(",")
+}
+
+impl Series {
+    fn count(&mut self, name: &'static str, labels: String, by: f64) {
+        let key = (name, labels);
+        if self.counters.len() < SERIES_MAX || self.counters.contains_key(&key) {
+            *self.counters.entry(key).or_insert(0.0) += by;
+        }
+    }
+
+    fn observe(&mut self, name: &'static str, labels: String, bounds: &[f64], value: f64) {
+        let key = (name, labels);
+        if self.histograms.len() < SERIES_MAX || self.histograms.contains_key(&key) {
+            self.histograms.entry(key).or_default().add(bounds, value);
+        }
+    }
+}
+
+impl Metrics {
+    /// A request is over.
+    #[expect(clippy::cast_precision_loss, reason = "figures are approximate")]
+    pub(super) fn add(&self, row: &Row) {
+        let mut series = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        series.count(REQUESTS, labels(&[("rule", &row.rule), ("outcome", row.outcome.word())]), 1.0);
+        for attempt in &row.attempts {
+            series.count(ATTEMPTS, labels(&[("model", &attempt.model), ("outcome", &attempt.outcome)]), 1.0);
+        }
+        let Some(model) = &row.model else { return };
+        let (provider, plain) = model.split_once('/').unwrap_or(("", model));
+        let operation = ("gen_ai_operation_name", "chat");
+        let who = [operation, ("gen_ai_provider_name", provider), ("gen_ai_request_model", plain)];
+        if let Some(cost) = row.cost {
+            series.count(COST, labels(&[("model", model)]), crate::traffic::report::usd(cost));
+        }
+        let classes = [
+            ("input", row.tokens.input),
+            ("output", row.tokens.output),
+            ("cache_read", row.tokens.cache_read),
+            ("cache_write", row.tokens.cache_write),
+        ];
+        for (class, tokens) in classes.into_iter().filter(|(_, tokens)| *tokens > 0) {
+            let mut pairs = who.to_vec();
+            pairs.push(("gen_ai_token_type", class));
+            series.observe(USAGE, labels(&pairs), TOKENS, tokens as f64);
+        }
+        series.observe(DURATION, labels(&who), SECONDS, row.total_ms as f64 / 1_000.0);
+        if let Some(first) = row.first_byte_ms {
+            series.observe(FIRST, labels(&who), SECONDS, first as f64 / 1_000.0);
+        }
+    }
+
+    /// All of it as text; `gauges` are figures of the moment: name, help, labels and value.
+    pub(super) fn text(&self, gauges: &[(&str, &str, String, f64)]) -> String {
+        let mut out = String::new();
+        let series = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for family in FAMILIES {
+            let _ = writeln!(out, "# HELP {} {}\n# TYPE {} {}", family.name, family.help, family.name, family.kind);
+            for ((_, labels), value) in series.counters.iter().filter(|((name, _), _)| *name == family.name) {
+                let _ = writeln!(out, "{}{{{labels}}} {value}", family.name);
+            }
+            for ((_, labels), histogram) in series.histograms.iter().filter(|((name, _), _)| *name == family.name) {
+                let mut sum = 0;
+                for (bound, n) in family.bounds.iter().zip(&histogram.buckets) {
+                    sum += n;
+                    let _ = writeln!(out, "{}_bucket{{{labels},le=\"{bound}\"}} {sum}", family.name);
+                }
+                let _ = writeln!(out, "{}_bucket{{{labels},le=\"+Inf\"}} {}", family.name, histogram.count);
+                let _ = writeln!(out, "{}_sum{{{labels}}} {}", family.name, histogram.sum);
+                let _ = writeln!(out, "{}_count{{{labels}}} {}", family.name, histogram.count);
+            }
+        }
+        let mut before = "";
+        for (name, help, labels, value) in gauges {
+            if *name != before {
+                let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge");
+                before = name;
+            }
+            let labels = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
+            let _ = writeln!(out, "{name}{labels} {value}");
+        }
+        out
+    }
+}
+
+/// The labels of a gauge.
+pub(super) fn label(name: &str, value: &str) -> String {
+    labels(&[(name, value)])
+}

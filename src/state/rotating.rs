@@ -1,0 +1,100 @@
+//! A file that grows, and is set aside when it is full: `name`, `name.1`, the oldest last; packed with gzip where wanted.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// How a file is set aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The file.
+    pub path: PathBuf,
+    /// The largest file, in bytes.
+    pub max_size: u64,
+    /// How many full ones are kept.
+    pub max_files: u32,
+    /// Full ones are packed.
+    pub compress: bool,
+}
+
+/// The file that is written.
+#[derive(Debug)]
+pub struct Rotating {
+    settings: Settings,
+    file: File,
+    size: u64,
+}
+
+impl Rotating {
+    /// Opens the file, and makes it and its folder where there are none. Only its owner may read it.
+    pub fn open(settings: Settings) -> std::io::Result<Self> {
+        if let Some(folder) = settings.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder)?;
+        }
+        let mut options = File::options();
+        options.create(true).append(true);
+        // What is written is nobody else's business.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&settings.path)?;
+        let size = file.metadata()?.len();
+        Ok(Self { settings, file, size })
+    }
+
+    /// The file's path.
+    pub fn path(&self) -> &Path {
+        &self.settings.path
+    }
+
+    /// Adds a line, with its end, in one write: whoever reads meanwhile sees whole lines.
+    pub fn add(&mut self, line: &[u8]) -> std::io::Result<()> {
+        let length = line.len() as u64;
+        if self.size > 0 && self.size + length > self.settings.max_size {
+            self.set_aside()?;
+        }
+        self.file.write_all(line)?;
+        self.size += length;
+        Ok(())
+    }
+
+    fn set_aside(&mut self) -> std::io::Result<()> {
+        let (path, most) = (self.settings.path.clone(), self.settings.max_files);
+        if most == 0 {
+            std::fs::remove_file(&path)?;
+        }
+        for n in (1..=most).rev() {
+            let from = |packed: &str| if n == 1 { path.clone() } else { numbered(&path, n - 1, packed) };
+            for packed in ["", ".gz"] {
+                if from(packed).is_file() && (n > 1 || packed.is_empty()) {
+                    // Of one number there is one file, packed or not.
+                    for other in ["", ".gz"] {
+                        let _ = std::fs::remove_file(numbered(&path, n, other));
+                    }
+                    std::fs::rename(from(packed), numbered(&path, n, packed))?;
+                }
+            }
+        }
+        if self.settings.compress && most > 0 {
+            pack(&numbered(&path, 1, ""), &numbered(&path, 1, ".gz"))?;
+        }
+        *self = Self::open(self.settings.clone())?;
+        Ok(())
+    }
+}
+
+fn numbered(path: &Path, n: u32, packed: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{n}{packed}"));
+    PathBuf::from(name)
+}
+
+fn pack(from: &Path, to: &Path) -> std::io::Result<()> {
+    let mut options = File::options();
+    options.create(true).truncate(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut encoder = flate2::write::GzEncoder::new(options.open(to)?, flate2::Compression::default());
+    std::io::copy(&mut File::open(from)?, &mut encoder)?;
+    encoder.finish()?.sync_all()?;
+    std::fs::remove_file(from)
+}
