@@ -205,3 +205,69 @@ fn completions_are_there_for_shells() {
         assert!(ended.code == 0 && ended.out.contains("explain") && ended.out.contains("detach"), "{shell}: {ended:?}");
     }
 }
+
+#[test]
+fn a_configuration_may_be_toml_and_is_checked() {
+    let folder = Folder::new();
+    folder.file("router.toml", "timezone = \"UTC\"\n[router]\nport = 8081\n[openai]\napiKey = \"${OPENAI_API_KEY}\"\n[rateLimit.global]\nrequests = 10\n");
+    let ended = run(&folder.0, &["config", "check"]);
+    assert_eq!(
+        (ended.code, ended.out.as_str(), ended.err.as_str()),
+        (
+            0,
+            "warning: provider openai: OPENAI_API_KEY is not set\nrouter.toml is right: 1 rules, 0 budgets, 2 providers that can be called, 1 without a key\n",
+            ""
+        )
+    );
+    folder.file("router.toml", "[router]\nport = 8081\n\n[rateLimit]\nperkey = { requests = 1 }\n");
+    let ended = run(&folder.0, &["config", "check"]);
+    assert_eq!(ended.code, 2);
+    assert!(ended.err.starts_with("router: router.toml:5:1: unknown field `perkey`"), "{ended:?}");
+    assert!(ended.err.ends_with("did you mean `perKey`?\n"), "{ended:?}");
+    folder.file("router.toml", "[router\n");
+    assert!(run(&folder.0, &["config", "check"]).err.starts_with("router: router.toml:1:8: "));
+}
+
+#[test]
+fn the_schema_knows_every_section_and_says_what_it_is() {
+    let folder = Folder::new();
+    let schema: Value = serde_json::from_str(&run(&folder.0, &["config", "schema"]).out).unwrap();
+    let sections = schema["properties"].as_object().unwrap();
+    for name in
+        ["router", "providers", "rateLimit", "store", "cache", "security", "logging", "performance", "healthCheck"]
+    {
+        assert!(sections[name]["description"].is_string(), "{name}");
+    }
+    assert_eq!(schema["additionalProperties"], false);
+    // What it names, the reader takes; what it does not name, the reader refuses by the same list.
+    folder.file("router.json", "{\"nobody\": 1}");
+    let refused = run(&folder.0, &["config"]).err;
+    for name in sections.keys() {
+        assert!(refused.contains(&format!("`{name}`")), "{name} in {refused}");
+    }
+}
+
+#[test]
+fn models_are_asked_by_the_path_that_requests_take() {
+    let upstream = Upstream::new(|asked| match asked.json()["model"].as_str() {
+        Some("m") => good(),
+        _ => {
+            Reply::json(404, json!({"type": "error", "error": {"type": "not_found_error", "message": "no such model"}}))
+        }
+    });
+    let folder = Folder::new();
+    let mut written: Value = serde_json::from_str(&configuration(&upstream, &json!({}))).unwrap();
+    written["providers"]["p"]["models"]["gone"] = json!({"contextWindow": 1_000});
+    folder.file("router.json", written.to_string());
+    let ended = run(&folder.0, &["models", "test"]);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    let lines: Vec<&str> = ended.out.lines().collect();
+    assert!(lines[0].starts_with("p/gone  fails with 404: no such model"), "{ended:?}");
+    assert!(lines[1].starts_with("p/m     answers in ") && lines[1].ends_with(" ms: x"), "{ended:?}");
+    assert_eq!(run(&folder.0, &["models", "test", "m"]).code, 0);
+    assert!(run(&folder.0, &["models", "test", "mm"]).err.contains("no provider has a model `mm`"));
+    let listed = run(&folder.0, &["models", "list"]).out;
+    assert_eq!(listed, "p/gone       1000 tokens  price unknown\np/m        100000 tokens  $1 in, $10 out a million\n");
+    // Asking leaves nothing behind.
+    assert!(!folder.0.join(".local").exists());
+}

@@ -9,6 +9,7 @@ mod fmt;
 mod import;
 mod lint;
 mod lsp;
+mod models;
 mod reference;
 mod replay;
 mod running;
@@ -101,6 +102,8 @@ enum Command {
     Logs(service::Logs),
     /// Say how a router that runs is: its store, providers, budgets.
     Health(service::Told),
+    /// The models: list them, ask them, say how they are.
+    Models(models::Arguments),
     /// Show usage and cost, by model, rule, key, day and more.
     Stats(stats::Arguments),
     /// Print the variables that lead clients to the router, for a shell.
@@ -162,6 +165,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Status(told) => service::status(told, &environment, &out),
         Command::Logs(asked) => service::logs(asked, &environment, &out),
         Command::Health(told) => service::health(told, &environment, &out),
+        Command::Models(arguments) => models::run(arguments, shared, &environment, &out),
         Command::Stats(arguments) => stats::run(arguments, shared, &environment, &out),
         Command::Env(asked) => client::env(asked, &environment, &out),
         Command::Code(asked) => client::code(asked, shared, &environment, &out),

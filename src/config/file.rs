@@ -13,6 +13,7 @@ const BYTES_MAX: usize = 4 << 20;
 
 /// The whole file.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "proxy", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct File {
     /// Where the router listens.
@@ -59,6 +60,7 @@ pub struct File {
 
 /// How much is logged, how, and where.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "proxy", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LoggingEntry {
     /// `error`, `warn`, `info`, `debug`, `trace`, also by module.
@@ -75,6 +77,7 @@ pub struct LoggingEntry {
 
 /// A log file.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "proxy", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LogFileEntry {
     /// The file.
@@ -89,6 +92,7 @@ pub struct LogFileEntry {
 
 /// Figures.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "proxy", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MetricsEntry {
     /// They are served for Prometheus.
@@ -101,6 +105,7 @@ pub struct MetricsEntry {
 
 /// Answers that are kept.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "proxy", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CacheEntry {
     /// They are.
@@ -126,6 +131,7 @@ pub struct CacheEntry {
 
 /// Where Redis is.
 #[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "proxy", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ConnectionEntry {
     /// Its whole address, instead of its parts.
@@ -148,6 +154,7 @@ impl std::fmt::Debug for ConnectionEntry {
 
 /// Another time for some prompts.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "proxy", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CacheRuleEntry {
     /// A glob that the whole prompt matches; case is ignored.
@@ -158,6 +165,7 @@ pub struct CacheRuleEntry {
 
 /// Where state lives.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "proxy", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StoreEntry {
     /// `memory`, `sqlite`, `redis`.
@@ -175,6 +183,7 @@ pub struct StoreEntry {
 
 /// Limits.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "proxy", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RateLimitEntry {
     /// They hold.
@@ -189,6 +198,7 @@ pub struct RateLimitEntry {
 
 /// So much in a window.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "proxy", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LimitEntry {
     /// Requests in the window.
@@ -203,6 +213,7 @@ pub struct LimitEntry {
 
 /// Who may call, and what is kept secret.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "proxy", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SecurityEntry {
     /// Who may call.
@@ -211,6 +222,7 @@ pub struct SecurityEntry {
 
 /// Who may call.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "proxy", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AuthenticationEntry {
     /// Only who has a key may.
@@ -224,6 +236,7 @@ pub struct AuthenticationEntry {
 
 /// A key of the router.
 #[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "proxy", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KeyEntry {
     /// As rules, limits and statistics call it.
@@ -246,6 +259,7 @@ impl std::fmt::Debug for KeyEntry {
 
 /// How much is taken on at once.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "proxy", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PerformanceEntry {
     /// Requests that are worked on at once.
@@ -264,6 +278,7 @@ pub struct PerformanceEntry {
 
 /// Connections to each provider.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "proxy", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ConnectionPoolEntry {
     /// Idle connections that are kept to each provider.
@@ -276,6 +291,7 @@ pub struct ConnectionPoolEntry {
 
 /// Threads.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "proxy", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClusteringEntry {
     /// `workers` holds.
@@ -286,6 +302,7 @@ pub struct ClusteringEntry {
 
 /// How providers are watched.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "proxy", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HealthCheckEntry {
     /// They are.
@@ -298,6 +315,7 @@ pub struct HealthCheckEntry {
 
 /// How traffic is recorded.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "proxy", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RecordEntry {
     /// It is.
@@ -314,6 +332,7 @@ pub struct RecordEntry {
 
 /// Where the router listens.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "proxy", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Router {
     /// The port.
@@ -330,6 +349,7 @@ pub struct Router {
 
 /// One model with a provider of its own.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "proxy", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ShortModel {
     /// Whose.
@@ -342,6 +362,7 @@ pub struct ShortModel {
 
 /// A provider.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "proxy", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProviderEntry {
     /// `anthropic`, `openai`, `openai-responses`, `gemini`, `ollama`, `openrouter`, `azure-openai`, `openai-compatible`.
@@ -364,6 +385,7 @@ pub struct ProviderEntry {
 
 /// A model of a provider.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "proxy", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ModelEntry {
     /// The window, in tokens.
@@ -428,11 +450,26 @@ fn read<T: serde::de::DeserializeOwned>(text: &str, name: &str) -> Result<T, Pro
     if text.len() > BYTES_MAX {
         return Err(Problem(format!("{name}: the file is larger than {BYTES_MAX} bytes")));
     }
+    if Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml")) {
+        return read_toml(text, name);
+    }
     let plain = jsonc::plain(text);
     serde_json::from_str(&plain).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         let message = error.to_string();
         let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
+        let help = unknown_key_help(&message).unwrap_or_default();
+        Problem(format!("{name}:{line}:{column}: {message}{help}"))
+    })
+}
+
+fn read_toml<T: serde::de::DeserializeOwned>(text: &str, name: &str) -> Result<T, Problem> {
+    toml::from_str(text).map_err(|error| {
+        let start = error.span().map_or(0, |span| span.start.min(text.len()));
+        let before = text.get(..start).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let message = error.message().trim().replace('\n', ", ");
         let help = unknown_key_help(&message).unwrap_or_default();
         Problem(format!("{name}:{line}:{column}: {message}{help}"))
     })

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{Environment, Problem};
 
 /// The configuration files that are looked for in the working folder.
-const NAMES: &[&str] = &["router.json", "config.json"];
+const NAMES: &[&str] = &["router.json", "router.toml", "config.json"];
 
 /// The configuration file: the one that is named, else `$ROUTER_CONFIG`, else one in the working folder, else the user's.
 pub fn configuration(named: Option<PathBuf>, environment: &Environment) -> Result<Option<PathBuf>, Problem> {

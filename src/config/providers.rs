@@ -118,6 +118,8 @@ pub struct Provider {
     pub not_ready: Option<String>,
     /// Nobody configured it and it needs no key, so that it may well not be there.
     pub is_implied: bool,
+    /// The configuration names it.
+    pub is_configured: bool,
     /// More headers of each call.
     pub headers: Vec<(String, String)>,
     /// The version of its API, where its addresses bear one (Azure).
@@ -251,6 +253,7 @@ fn provider(
     environment: &Environment,
 ) -> Result<Provider, Problem> {
     let is_implied = entry.is_none() && known.is_some_and(|known| known.keys.is_empty());
+    let is_configured = entry.is_some();
     let entry = entry.unwrap_or_default();
     let kind = match (&entry.kind, known) {
         (Some(word), _) => KINDS.iter().find(|(known, _)| known == word).map(|(_, kind)| *kind).ok_or_else(|| {
@@ -286,6 +289,7 @@ fn provider(
         keys,
         not_ready,
         is_implied,
+        is_configured,
         headers,
         api_version: entry.api_version.clone(),
         strict: entry.strict.unwrap_or(strict),

@@ -15,6 +15,10 @@ use crate::state::store::{Ask, Denied, Grant, Reads, Seen};
 
 /// How long a call waits for money that calls under way hold.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// What the limits of everybody, of a key and of a model are called by.
+const ALL: &str = "all";
+const KEY: &str = "key:";
+const MODEL: &str = "model:";
 /// What limits of tokens expect of an answer that asks for more, in tokens.
 const EXPECTED_OUTPUT: u64 = 1_000;
 
@@ -61,7 +65,7 @@ pub(super) async fn ask(
     let attempt = decided.decision.attempts.get(index);
     let budgets = &program.budgets;
     let claims = match attempt {
-        Some(attempt) if !budgets.is_empty() => ledger::claims(budgets, attempt.model.0, caller, &app.clock.zoned()),
+        Some(attempt) if !budgets.is_empty() => ledger::claims(budgets, attempt.model.0, caller, &app.clock.periods()),
         _ => Vec::new(),
     };
     let counts = part == Part::First;
@@ -84,7 +88,7 @@ pub(super) async fn ask(
         reads,
         patience: PATIENCE,
     };
-    let admission = app.store.admit(asked.clone()).await;
+    let admission = app.store.admit(&asked).await;
     let (turn, granted) = match admission.verdict {
         Ok(turn) => (turn, Ok(Some(Grant::new(&app.store, asked)))),
         Err(Denied::Unreachable(why)) => (None, without_store(active, &asked, &why)),
@@ -115,9 +119,9 @@ fn refused(active: &Active, asked: &Ask, denied: &Denied) -> Refused {
         Denied::Limit(charge, after) => {
             let charge = &asked.charges[*charge];
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-            let message = format!("the limit of {} is reached: try again in {seconds} s", charge.words);
+            let message = format!("the limit of {} is reached: try again in {seconds} s", words(charge));
             let failure = Failure::new(Blame::Rules, 429, message).with_header("retry-after", seconds.to_string());
-            Refused { failure, try_next: charge.id.starts_with("model:") }
+            Refused { failure, try_next: charge.id.starts_with(MODEL) }
         }
         Denied::Spent(claim) => {
             let message = format!("the budget `{}` is spent", budget(*claim).0);
@@ -131,6 +135,18 @@ fn refused(active: &Active, asked: &Ask, denied: &Denied) -> Refused {
         }
         Denied::Unreachable(why) => Refused { failure: Failure::new(Blame::Router, 503, why.clone()), try_next: false },
     }
+}
+
+/// A limit in words: `1000 requests in 3600 s`, and whose.
+fn words(charge: &Charge) -> String {
+    let (whose, what) = charge.id.rsplit_once(':').unwrap_or(("", &charge.id));
+    let whose = match (whose.strip_prefix(KEY), whose.strip_prefix(MODEL)) {
+        (Some(""), _) => " of one key".to_owned(),
+        (Some(key), _) => format!(" of the key `{key}`"),
+        (None, Some(model)) => format!(" of {model}"),
+        (None, None) => String::new(),
+    };
+    format!("{} {what} in {} s{whose}", charge.rate.units, charge.rate.window.as_secs_f64())
 }
 
 // --- limits ------------------------------------------------------------------------------------------------------------
@@ -149,11 +165,10 @@ fn charges(
     let tokens = tokens(decided, attempt.map(|(_, index)| index));
     if counts {
         if let Some(limit) = &limits.global {
-            add(&mut charges, "all", "", limit, tokens);
+            add(&mut charges, ALL, limit, tokens);
         }
         if let Some(key) = &call.key {
             let own = active.configuration.keys.iter().flatten().find(|known| known.name == *key);
-            let words = format!(" of the key `{key}`");
             let limit = own.and_then(|key| key.limit);
             // A key's own number of requests stands in for everybody's.
             let shared = limits.per_key.map(|shared| match limit {
@@ -161,17 +176,17 @@ fn charges(
                 None => shared,
             });
             if let Some(limit) = shared.or(limit) {
-                add(&mut charges, &format!("key:{key}"), &words, &limit, tokens);
+                add(&mut charges, &format!("{KEY}{key}"), &limit, tokens);
             }
         } else if let Some(limit) = &limits.per_key {
             // Without authentication everybody is the same caller.
-            add(&mut charges, "key:", " of one key", limit, tokens);
+            add(&mut charges, KEY, limit, tokens);
         }
     }
     if let Some((attempt, _)) = attempt {
         let name = &active.names[attempt.model.0 as usize];
         for (_, limit) in limits.per_model.iter().filter(|(model, _)| *model == attempt.model) {
-            add(&mut charges, &format!("model:{name}"), &format!(" of {name}"), limit, tokens);
+            add(&mut charges, &format!("{MODEL}{name}"), limit, tokens);
         }
     }
     charges
@@ -183,14 +198,12 @@ fn tokens(decided: &Decided, index: Option<usize>) -> u64 {
     decided.input_at_most.saturating_add(output.min(EXPECTED_OUTPUT))
 }
 
-fn add(charges: &mut Vec<Charge>, id: &str, whose: &str, limit: &Limit, tokens: u64) {
-    let seconds = limit.window.as_secs_f64();
+fn add(charges: &mut Vec<Charge>, whose: &str, limit: &Limit, tokens: u64) {
     let kinds = [(limit.requests, "requests", 1, false), (limit.tokens, "tokens", tokens, true)];
     for (units, what, cost, tokens) in kinds {
         let Some(units) = units else { continue };
         charges.push(Charge {
-            id: format!("{id}:{what}"),
-            words: format!("{units} {what} in {seconds} s{whose}"),
+            id: format!("{whose}:{what}"),
             rate: Rate { units, window: limit.window },
             cost,
             tokens,

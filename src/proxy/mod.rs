@@ -257,6 +257,9 @@ impl App {
             }
         }
         let before = self.active();
+        if before.configuration.store.kind != active.configuration.store.kind {
+            tracing::warn!("another `store` is taken when the router starts again");
+        }
         if before.cache_place() != active.cache_place() {
             match open::cache(&active, &self.clock) {
                 Ok(cache) => self.cache.store(cache.map(Arc::new)),

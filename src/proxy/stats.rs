@@ -148,11 +148,11 @@ pub(super) async fn budgets(app: &App, active: &Active) -> Vec<Value> {
     let seen = if app.store.is_shared() && !program.budgets.is_empty() {
         let reads = facts::reads(program, caller, &app.clock);
         let ask = crate::state::store::Ask { id: app.call_id(), reads, ..Default::default() };
-        app.store.admit(ask).await.seen
+        app.store.admit(&ask).await.seen
     } else {
         None
     };
-    let windows = ledger::windows(&program.budgets, caller, &app.clock.zoned());
+    let windows = ledger::windows(&program.budgets, caller, &app.clock.periods());
     let held = app.state.held(program, caller, &app.clock, seen.as_ref());
     let rows = program.budgets.iter().zip(windows).zip(held).filter_map(|((budget, window), held)| {
         let (window, held) = (window?, held?);

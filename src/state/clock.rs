@@ -1,13 +1,14 @@
 //! The clock: the only place that asks the system for the time. Tests set it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
 use crate::lang::schema::quantity::day_of;
+use crate::state::ledger::Periods;
 
 /// A clock in a time zone.
 #[derive(Debug, Clone)]
@@ -17,6 +18,8 @@ pub struct Clock {
     start: Option<Instant>,
     /// Milliseconds since 1970 that it stands at; negative when it runs.
     fixed_ms: Arc<AtomicI64>,
+    /// As they were when somebody asked last.
+    periods: Arc<Mutex<Option<Periods>>>,
 }
 
 /// A moment, as rules see it.
@@ -36,7 +39,7 @@ impl Clock {
     pub fn of_system(zone: Option<&str>) -> Self {
         let named = zone.and_then(|name| TimeZone::get(name).ok());
         let zone = named.unwrap_or_else(TimeZone::system);
-        Self { zone, start: Some(Instant::now()), fixed_ms: Arc::new(AtomicI64::new(-1)) }
+        Self { zone, start: Some(Instant::now()), fixed_ms: Arc::new(AtomicI64::new(-1)), periods: Arc::default() }
     }
 
     /// A clock that shows what it is set to, and nothing else.
@@ -82,6 +85,20 @@ impl Clock {
     /// Seconds since 1970.
     pub fn unix_seconds(&self) -> i64 {
         self.zoned().timestamp().as_second()
+    }
+
+    /// The hour, day, week and month of now, in the clock's time zone. They change once an hour.
+    pub fn periods(&self) -> Periods {
+        let mut known = self.periods.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.unix_nanos() / 1_000_000_000;
+        match *known {
+            Some(periods) if periods.hold(now) => periods,
+            _ => {
+                let periods = Periods::at(&self.zoned());
+                *known = Some(periods);
+                periods
+            }
+        }
     }
 
     /// Milliseconds since 1970.

@@ -62,7 +62,7 @@ impl State {
         if program.budgets.is_empty() {
             return Vec::new();
         }
-        let windows = ledger::windows(&program.budgets, caller, &clock.zoned());
+        let windows = ledger::windows(&program.budgets, caller, &clock.periods());
         let mut held = self.ledger.held(&windows);
         for (window, held) in windows.iter().zip(&mut held) {
             let said = window.as_ref().and_then(|window| seen?.windows.iter().find(|(known, _)| known == window));
@@ -79,7 +79,7 @@ pub fn reads(program: &Program, caller: Caller<'_>, clock: &Clock) -> Reads {
     let windows: Vec<Window> = if program.budgets.is_empty() {
         Vec::new()
     } else {
-        ledger::windows(&program.budgets, caller, &clock.zoned()).into_iter().flatten().collect()
+        ledger::windows(&program.budgets, caller, &clock.periods()).into_iter().flatten().collect()
     };
     let kept =
         program.pools.iter().filter_map(|pool| Some((pool.name.clone(), sticky_id(pool.sticky?, caller)?.to_owned())));

@@ -133,13 +133,45 @@ fn forget(all: &mut HashMap<Window, Held>, now: i64) {
     }
 }
 
+/// When the hour, the day, the week and the month began that now lies in, and when they end: seconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Periods {
+    hour: (i64, i64),
+    day: (i64, i64),
+    week: (i64, i64),
+    month: (i64, i64),
+}
+
+impl Periods {
+    /// Of a moment in a time zone.
+    pub fn at(now: &Zoned) -> Self {
+        let of = |period| bounds(period, now).unwrap_or_default();
+        Self { hour: of(Period::Hour), day: of(Period::Day), week: of(Period::Week), month: of(Period::Month) }
+    }
+
+    /// Whether a moment, in seconds since 1970, lies in all of them: then they are still the same.
+    pub fn hold(&self, now: i64) -> bool {
+        let holds = |(start, ends): (i64, i64)| (start..ends).contains(&now);
+        holds(self.hour) && holds(self.day) && holds(self.week) && holds(self.month)
+    }
+
+    fn of(&self, period: Period) -> (i64, i64) {
+        match period {
+            Period::Hour => self.hour,
+            Period::Day => self.day,
+            Period::Week => self.week,
+            Period::Month => self.month,
+        }
+    }
+}
+
 /// The window of each budget, for a caller; none where a budget is for each of something that the caller is not.
-pub fn windows(budgets: &[Budget], caller: Caller<'_>, now: &Zoned) -> Vec<Option<Window>> {
+pub fn windows(budgets: &[Budget], caller: Caller<'_>, now: &Periods) -> Vec<Option<Window>> {
     budgets.iter().map(|budget| window(budget, caller, now)).collect()
 }
 
 /// The windows that a call on a model counts in.
-pub fn claims(budgets: &[Budget], model: u32, caller: Caller<'_>, now: &Zoned) -> Vec<Claim> {
+pub fn claims(budgets: &[Budget], model: u32, caller: Caller<'_>, now: &Periods) -> Vec<Claim> {
     let counted = budgets.iter().enumerate().filter(|(_, budget)| counts(budget, model, caller));
     let claims = counted.filter_map(|(place, budget)| {
         let window = window(budget, caller, now)?;
@@ -158,7 +190,7 @@ fn counts(budget: &Budget, model: u32, caller: Caller<'_>) -> bool {
     }
 }
 
-fn window(budget: &Budget, caller: Caller<'_>, now: &Zoned) -> Option<Window> {
+fn window(budget: &Budget, caller: Caller<'_>, now: &Periods) -> Option<Window> {
     let whose = match &budget.scope {
         BudgetScope::All => String::new(),
         BudgetScope::Key(key) => format!("key:{key}"),
@@ -168,7 +200,7 @@ fn window(budget: &Budget, caller: Caller<'_>, now: &Zoned) -> Option<Window> {
         BudgetScope::EachUser => format!("user:{}", caller.user?),
         BudgetScope::EachSession => format!("session:{}", caller.session?),
     };
-    let (start, ends) = bounds(budget.period, now).unwrap_or_default();
+    let (start, ends) = now.of(budget.period);
     Some(Window { budget: budget.name.clone(), whose, start, ends })
 }
 

@@ -23,8 +23,6 @@ pub struct Rate {
 pub struct Charge {
     /// The limit, as the state knows it.
     pub id: String,
-    /// What is said to the client: `1000 requests in 3600 s`, and whose.
-    pub words: String,
     /// The limit.
     pub rate: Rate,
     /// Units.
@@ -124,7 +122,7 @@ mod tests {
 
     fn charge(units: u64, cost: u64) -> Charge {
         let rate = Rate { units, window: Duration::from_mins(1) };
-        Charge { id: "x".to_owned(), words: String::new(), rate, cost, tokens: true }
+        Charge { id: "x".to_owned(), rate, cost, tokens: true }
     }
 
     #[test]

@@ -162,8 +162,8 @@ impl<'p> Simulation<'p> {
                 continue;
             }
             let estimate = eval::cost(self.plan, &input, attempt.model).unwrap_or(0);
-            let zoned = self.clock.zoned();
-            let claims = ledger::claims(&program.budgets, attempt.model.0, caller, &zoned);
+            let periods = self.clock.periods();
+            let claims = ledger::claims(&program.budgets, attempt.model.0, caller, &periods);
             if self.state.ledger.reserve(&claims, estimate, self.clock.unix_seconds()).is_err() {
                 served.status = 402;
                 continue;

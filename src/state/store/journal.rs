@@ -1,6 +1,7 @@
 //! The journal: an `SQLite` file (WAL) that a thread of its own writes in batches, one transaction each. What a hard budget
 //! sets aside is on the disk before its call is made; everything else is written off the request path.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -13,7 +14,7 @@ use tokio::sync::oneshot;
 use crate::state::State;
 use crate::state::clock::Clock;
 use crate::state::ledger::{Claim, Held, Window};
-use crate::state::store::{Answered, Ask, Note, Settled};
+use crate::state::store::{Answered, Ask, Note};
 use crate::state::usage::{self, By, Outcome, Row, Sums, Tokens, Totals};
 
 /// The version of the tables.
@@ -22,6 +23,8 @@ const VERSION: i64 = 1;
 const BATCH_MAX: usize = 2_000;
 /// More than this many entries that wait: rows of usage are left out, money never is.
 const WAITING_MAX: usize = 100_000;
+/// How long what nobody waits for is gathered into one transaction.
+const LINGER: Duration = Duration::from_millis(20);
 /// How often counters that change all the time are written.
 const COUNTERS_EVERY: Duration = Duration::from_secs(5);
 /// How long rows of usage are kept.
@@ -45,7 +48,6 @@ create table if not exists usage (
     provider text, input integer not null, output integer not null, cache_read integer not null,
     cache_write integer not null, cost integer, first_byte_ms integer, total_ms integer not null,
     outcome text not null, status integer not null, attempts text not null, tags text not null);
-create index if not exists usage_at on usage (at_ms);
 create table if not exists kept (
     kind text not null, name text not null, value text not null, at_ms integer not null,
     primary key (kind, name)) without rowid;
@@ -53,8 +55,40 @@ create table if not exists kept (
 
 enum Entry {
     Note(Note),
-    Reserve { ask: Box<Ask>, hard: bool, kept: Option<oneshot::Sender<Result<(), String>>> },
+    Reserve { open: Open, kept: Option<oneshot::Sender<Result<(), String>>> },
     Close(oneshot::Sender<()>),
+}
+
+/// A call under way.
+struct Open {
+    id: String,
+    at_ms: i64,
+    amount: i64,
+    worst: i64,
+    claims: Vec<Claim>,
+}
+
+impl Entry {
+    /// Somebody waits until it is written.
+    fn is_urgent(&self) -> bool {
+        matches!(self, Self::Reserve { kept: Some(_), .. } | Self::Close(_))
+    }
+
+    /// The call that it ends.
+    fn settles(&self) -> Option<&str> {
+        match self {
+            Self::Note(Note::Settle(settled)) => Some(&settled.id),
+            _ => None,
+        }
+    }
+
+    /// The call that it begins.
+    fn reserves(&self) -> Option<&str> {
+        match self {
+            Self::Reserve { open, .. } => Some(&open.id),
+            _ => None,
+        }
+    }
 }
 
 /// A journal that is written.
@@ -62,6 +96,7 @@ enum Entry {
 pub struct Journal {
     path: PathBuf,
     sender: Sender<Entry>,
+    thread: std::thread::Thread,
     waiting: Arc<AtomicUsize>,
     down: Arc<Mutex<Option<String>>>,
 }
@@ -93,8 +128,8 @@ impl Journal {
             synchronous: None,
         };
         let thread = std::thread::Builder::new().name("journal".to_owned());
-        thread.spawn(move || writer.run(&receiver)).map_err(|error| said(&error))?;
-        Ok(Self { path: path.to_owned(), sender, waiting, down })
+        let thread = thread.spawn(move || writer.run(&receiver)).map_err(|error| said(&error))?;
+        Ok(Self { path: path.to_owned(), sender, thread: thread.thread().clone(), waiting, down })
     }
 
     /// Why it cannot be written at the moment, if it cannot.
@@ -109,7 +144,9 @@ impl Journal {
         }
         let hard = ask.amount > 0 && ask.claims.iter().any(|claim| claim.limit.is_some());
         let (kept, written) = oneshot::channel();
-        self.send(Entry::Reserve { ask: Box::new(ask.clone()), hard, kept: hard.then_some(kept) });
+        let (id, claims) = (ask.id.clone(), ask.claims.clone());
+        let open = Open { id, at_ms: ask.now / 1_000_000, amount: ask.amount, worst: ask.worst, claims };
+        self.send(Entry::Reserve { open, kept: hard.then_some(kept) });
         if hard { written.await.unwrap_or_else(|_| Err("the journal is closed".to_owned())) } else { Ok(()) }
     }
 
@@ -123,7 +160,11 @@ impl Journal {
 
     fn send(&self, entry: Entry) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
+        let urgent = entry.is_urgent();
         let _ = self.sender.send(entry);
+        if urgent {
+            self.thread.unpark();
+        }
     }
 
     /// Writes what waits.
@@ -350,7 +391,7 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => Vec::new(),
                 Err(RecvTimeoutError::Disconnected) => break,
             };
-            batch.extend(receiver.try_iter().take(BATCH_MAX));
+            self.gather(receiver, &mut batch);
             let closes = batch.iter().any(|entry| matches!(entry, Entry::Close(_)));
             let now = self.clock.instant();
             let counters = closes || now.saturating_sub(counters_at) >= COUNTERS_EVERY;
@@ -364,9 +405,23 @@ impl Writer {
         }
     }
 
+    /// Takes what else there is, and what comes in a moment when nobody waits: one transaction costs hardly more for many.
+    /// The thread sleeps meanwhile, so that an entry wakes nobody up unless somebody waits for it.
+    fn gather(&self, receiver: &Receiver<Entry>, batch: &mut Vec<Entry>) {
+        let end = self.clock.instant() + LINGER;
+        loop {
+            batch.extend(receiver.try_iter().take(BATCH_MAX.saturating_sub(batch.len())));
+            let left = end.saturating_sub(self.clock.instant());
+            if left.is_zero() || batch.len() >= BATCH_MAX || batch.iter().any(Entry::is_urgent) {
+                return;
+            }
+            std::thread::park_timeout(left);
+        }
+    }
+
     fn write(&mut self, batch: Vec<Entry>, counters: bool) {
         self.waiting.fetch_sub(batch.len(), Ordering::Relaxed);
-        let hard = batch.iter().any(|entry| matches!(entry, Entry::Reserve { hard: true, .. }));
+        let hard = batch.iter().any(|entry| matches!(entry, Entry::Reserve { kept: Some(_), .. }));
         let mut ended = Ok(());
         for again in 0..TRIES {
             if again > 0 {
@@ -403,15 +458,43 @@ impl Writer {
             self.synchronous = Some(wanted);
         }
         let transaction = self.connection.transaction()?;
+        let now = self.clock.unix_ms();
+        // What begins and ends within the batch needs no row of its own, and a window is written once.
+        let ended: HashSet<&str> = batch.iter().filter_map(Entry::settles).collect();
+        let begun: HashSet<&str> = batch.iter().filter_map(Entry::reserves).collect();
+        let mut spent: HashMap<&Window, i64> = HashMap::new();
+        let mut kept: HashMap<(&str, String), (String, i64)> = HashMap::new();
         for entry in batch {
             match entry {
-                Entry::Reserve { ask, .. } => reserve(&transaction, ask)?,
-                Entry::Note(note) => write(&transaction, note, self.clock.unix_ms())?,
-                Entry::Close(_) => {}
+                Entry::Reserve { open, .. } if ended.contains(open.id.as_str()) => {}
+                Entry::Reserve { open, .. } => reserve(&transaction, open)?,
+                Entry::Note(Note::Settle(settled)) => {
+                    if !settled.claims.is_empty() && !begun.contains(settled.id.as_str()) {
+                        transaction.prepare_cached("delete from reserved where id = ?1")?.execute([&settled.id])?;
+                    }
+                    for claim in &settled.claims {
+                        let sum = spent.entry(&claim.window).or_default();
+                        *sum = sum.saturating_add(settled.cost);
+                    }
+                }
+                Entry::Note(Note::Usage(row)) => insert(&transaction, row)?,
+                Entry::Note(Note::Session(answered)) => {
+                    let value = format!("{} {}", answered.tokens, answered.model);
+                    kept.insert(("session", answered.session.clone()), (value, answered.at_ms));
+                }
+                Entry::Note(Note::Kept { pool, id, model }) => {
+                    kept.insert(("pool", format!("{pool}{SEPARATOR}{id}")), (model.clone(), now));
+                }
+                Entry::Note(Note::Outcome { .. }) | Entry::Close(_) => {}
             }
         }
+        for (window, cost) in spent.into_iter().filter(|(_, cost)| *cost != 0) {
+            spend(&transaction, window, cost)?;
+        }
+        for ((kind, name), (value, at_ms)) in kept {
+            keep(&transaction, kind, &name, &value, at_ms)?;
+        }
         if counters {
-            let now = self.clock.unix_ms();
             for (pool, turn) in self.state.sessions.turns() {
                 keep(&transaction, "turn", &pool, &turn.to_string(), now)?;
             }
@@ -439,31 +522,10 @@ fn windows_of(text: &str) -> Vec<Window> {
     read.into_iter().map(|(budget, whose, start, ends)| Window { budget, whose, start, ends }).collect()
 }
 
-fn reserve(transaction: &Transaction<'_>, ask: &Ask) -> rusqlite::Result<()> {
+fn reserve(transaction: &Transaction<'_>, open: &Open) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached("insert or replace into reserved values (?1, ?2, ?3, ?4, ?5)")?;
-    statement.execute(params![ask.id, ask.now / 1_000_000, ask.amount, ask.worst, windows_text(&ask.claims)])?;
+    statement.execute(params![open.id, open.at_ms, open.amount, open.worst, windows_text(&open.claims)])?;
     Ok(())
-}
-
-fn write(transaction: &Transaction<'_>, note: &Note, now: i64) -> rusqlite::Result<()> {
-    match note {
-        Note::Settle(settled) => settle(transaction, settled),
-        Note::Usage(row) => insert(transaction, row),
-        Note::Session(answered) => {
-            let value = format!("{} {}", answered.tokens, answered.model);
-            keep(transaction, "session", &answered.session, &value, answered.at_ms)
-        }
-        Note::Kept { pool, id, model } => keep(transaction, "pool", &format!("{pool}{SEPARATOR}{id}"), model, now),
-        Note::Outcome { .. } => Ok(()),
-    }
-}
-
-fn settle(transaction: &Transaction<'_>, settled: &Settled) -> rusqlite::Result<()> {
-    if settled.claims.is_empty() {
-        return Ok(());
-    }
-    transaction.prepare_cached("delete from reserved where id = ?1")?.execute([&settled.id])?;
-    settled.claims.iter().try_for_each(|claim| spend(transaction, &claim.window, settled.cost))
 }
 
 fn spend(transaction: &Transaction<'_>, window: &Window, cost: i64) -> rusqlite::Result<()> {

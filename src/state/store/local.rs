@@ -43,12 +43,12 @@ impl Local {
         })
     }
 
-    async fn admitted(&self, ask: Ask) -> Result<Option<u64>, Denied> {
+    async fn admitted(&self, ask: &Ask) -> Result<Option<u64>, Denied> {
         let end = tokio::time::Instant::from_std(self.clock.moment(ask.patience));
         loop {
             // Listening begins before looking, so that nothing is missed between the two.
             let settled = self.settled.notified();
-            match self.try_once(&ask) {
+            match self.try_once(ask) {
                 Ok(()) => break,
                 Err(Denied::SetAside(claim)) => {
                     if tokio::time::timeout_at(end, settled).await.is_err() {
@@ -60,8 +60,8 @@ impl Local {
         }
         let turn = ask.pool.as_ref().map(|pool| self.state.sessions.take_turn(pool));
         let Some(journal) = &self.journal else { return Ok(turn) };
-        let mut undo = Undo { store: self, ask: Some(&ask) };
-        journal.reserve(&ask).await.map_err(Denied::Unreachable)?;
+        let mut undo = Undo { store: self, ask: Some(ask) };
+        journal.reserve(ask).await.map_err(Denied::Unreachable)?;
         undo.ask = None;
         Ok(turn)
     }
@@ -95,8 +95,8 @@ impl Store for Local {
         self.journal.as_ref().and_then(Journal::down)
     }
 
-    fn admit(&self, ask: Ask) -> BoxFuture<'_, Admission> {
-        Box::pin(async { Admission { verdict: self.admitted(ask).await, seen: None } })
+    fn admit<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Admission> {
+        Box::pin(async move { Admission { verdict: self.admitted(ask).await, seen: None } })
     }
 
     fn note(&self, note: Note) {

@@ -168,7 +168,7 @@ pub trait Store: Debug + Send + Sync {
     }
 
     /// Takes all that a call asks for, or nothing. What a hard budget sets aside outlives the process from here on.
-    fn admit(&self, ask: Ask) -> BoxFuture<'_, Admission>;
+    fn admit<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Admission>;
 
     /// Takes a note. Never waits.
     fn note(&self, note: Note);

@@ -256,11 +256,11 @@ impl Redis {
         }
     }
 
-    async fn admitted(&self, ask: Ask) -> Admission {
-        let mut undo = Undo { store: self, ask: Some(&ask) };
+    async fn admitted(&self, ask: &Ask) -> Admission {
+        let mut undo = Undo { store: self, ask: Some(ask) };
         let end = self.0.clock.moment(ask.patience);
         let admitted = loop {
-            let admission = self.ask(&ask).await;
+            let admission = self.ask(ask).await;
             let waits = matches!(admission.verdict, Err(Denied::SetAside(_)));
             if !waits || self.0.clock.moment(ROOM_EVERY) >= end {
                 break admission;
@@ -445,7 +445,7 @@ impl Store for Redis {
         self.0.down.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn admit(&self, ask: Ask) -> BoxFuture<'_, Admission> {
+    fn admit<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Admission> {
         Box::pin(self.admitted(ask))
     }
 
