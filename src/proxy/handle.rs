@@ -108,6 +108,13 @@ pub(super) struct Notes {
 }
 
 impl Notes {
+    fn decided(&mut self, call: &Call, decided: &Decided) {
+        self.debug = call.debug;
+        self.rule.clone_from(&decided.rule);
+        self.microseconds = decided.microseconds;
+        self.trace.clone_from(&decided.json);
+    }
+
     fn put(self, mut response: Response, id: &str) -> Response {
         let headers = response.headers_mut();
         let mut put = |name: &'static str, value: &str| {
@@ -176,10 +183,7 @@ async fn answer(app: &App, client: Client, request: Request, id: &str, notes: &m
         let (decided, admission) = admitted(app, &active, &call, wanted, first).await?;
         (decided, Some(admission))
     };
-    notes.debug = call.debug;
-    notes.rule.clone_from(&decided.rule);
-    notes.microseconds = decided.microseconds;
-    notes.trace.clone_from(&decided.json);
+    notes.decided(&call, &decided);
     notes.entry = if active.dry_run { None } else { Entry::begin(app, &active, &call, &decided) };
     if let Some(tally) = &tally {
         tally.decided(&decided);
@@ -190,10 +194,7 @@ async fn answer(app: &App, client: Client, request: Request, id: &str, notes: &m
 
 /// An answer that was kept costs nothing, and takes nothing of limits.
 fn from_cache(response: Response, model: &str, call: &Call, decided: &Decided, notes: &mut Notes) -> Response {
-    notes.debug = call.debug;
-    notes.rule.clone_from(&decided.rule);
-    notes.microseconds = decided.microseconds;
-    notes.trace.clone_from(&decided.json);
+    notes.decided(call, decided);
     notes.target = model.split_once('/').map(|(provider, model)| (provider.to_owned(), model.to_owned()));
     if let Some(tally) = &notes.tally {
         tally.decided(decided);

@@ -139,6 +139,19 @@ pub struct Settled {
     pub used: Vec<(Charge, u64)>,
 }
 
+impl Settled {
+    /// A call that was asked for and not made: all that it took is given back.
+    fn undone(ask: &Ask) -> Self {
+        Self {
+            id: ask.id.clone(),
+            claims: ask.claims.clone(),
+            amount: ask.amount,
+            cost: 0,
+            used: ask.charges.iter().map(|charge| (charge.clone(), 0)).collect(),
+        }
+    }
+}
+
 /// A model answered a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answered {

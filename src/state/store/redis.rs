@@ -422,13 +422,7 @@ struct Undo<'u> {
 impl Drop for Undo<'_> {
     fn drop(&mut self) {
         let Some(ask) = self.ask else { return };
-        self.store.note(Note::Settle(Settled {
-            id: ask.id.clone(),
-            claims: Vec::new(),
-            amount: ask.amount,
-            cost: 0,
-            used: ask.charges.iter().map(|charge| (charge.clone(), 0)).collect(),
-        }));
+        self.store.note(Note::Settle(Settled::undone(ask)));
     }
 }
 
