@@ -204,6 +204,27 @@ fn what_a_replica_had_set_aside_is_settled_when_it_died() {
 }
 
 #[test]
+fn a_user_with_a_name_of_megabytes_is_kept_under_a_short_one() {
+    let upstream = Upstream::always(answer(TOKENS));
+    let folder = Folder::new();
+    let path = folder.0.join("router.db");
+    let rules = "budget own = $0.01 per day for each user hard\ndefault { route \"p/cent\" }";
+    let mut router = Router::start(&configuration(&upstream, &json!({"store": {"path": path}})), rules);
+    let statuses = ["a", "b", "a"].map(|last| {
+        let mut body = ask();
+        body["metadata"] = json!({"user_id": "x".repeat(2_000_000) + last});
+        router.messages(&body).status
+    });
+    assert_eq!(statuses, [200, 200, 402], "they are two, and each has its own cent");
+    router.ask_to_stop();
+    router.wait();
+    let store = rusqlite::Connection::open(&path).unwrap();
+    let longest = |query: &str| store.query_row(query, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert!(longest("select max(length(user)) from usage") < 200);
+    assert!(longest("select max(length(whose)) from spent") < 200);
+}
+
+#[test]
 fn two_routers_do_not_share_a_file() {
     let upstream = Upstream::always(answer(TOKENS));
     let folder = Folder::new();

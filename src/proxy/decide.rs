@@ -3,6 +3,8 @@
 
 use std::sync::atomic::Ordering;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::config::providers::Kind;
 use crate::config::service::OnStoreFailure;
 use crate::features::{Call as FeatureCall, Request};
@@ -90,7 +92,7 @@ pub(super) fn decide(
         FeatureCall { chat: &read, body: &call.body, headers: &headers, key: call.key.as_deref(), tokenizer };
     let request = Request::new(&feature_call, &app.counter);
     let text = |feature| request.text(feature, None).map(std::borrow::Cow::into_owned);
-    let (session, user) = (text(Feature::Session), text(Feature::User));
+    let (session, user) = (text(Feature::Session).map(name_of), text(Feature::User).map(name_of));
     let caller = Caller { key: call.key.as_deref(), user: user.as_deref(), session: session.as_deref() };
     let facts = facts(app, active, caller, news);
     let input = Input { request: &request, facts: &facts };
@@ -173,6 +175,20 @@ pub(super) fn decide(
         user,
         facts,
     })
+}
+
+/// The longest name of a user or a conversation that state is kept under as it is, in bytes.
+const NAME_BYTES_MAX: usize = 256;
+
+/// What state is kept under for a user or a conversation: clients name them, and a name of megabytes would be kept with
+/// every budget, row and session.
+fn name_of(text: String) -> String {
+    if text.len() <= NAME_BYTES_MAX {
+        return text;
+    }
+    let hash: String = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let begin: String = text.chars().take(32).collect();
+    format!("{begin}...{hash}")
 }
 
 /// What a call costs at most, in nano-dollars: its input may all be written to a cache, and its answer be as long as it may.
