@@ -104,6 +104,25 @@ fn three_routers_share_one_budget_in_redis() {
     assert_eq!(stats["groups"]["default"]["cost_usd"], 1.0, "{stats}");
 }
 
+#[test]
+fn redis_may_speak_tls_and_is_believed_only_with_a_certificate() {
+    let (redis, port, certificate) = Redis::start_with_tls();
+    let upstream = Upstream::always(answer(TOKENS));
+    let start = |more: &str, environment: &[(&str, &str)]| {
+        let folder = Folder::new();
+        let all = json!({"store": {"url": format!("rediss://localhost:{port}")}, "onStoreFailure": more});
+        folder.file("router.json", configuration(&upstream, &all));
+        folder.file("my.route", RULES);
+        Router::start_in(folder, &["--rules", "my.route"], environment)
+    };
+    let trusting = start("deny", &[("SSL_CERT_FILE", certificate.to_str().unwrap())]);
+    assert_eq!(at_once(std::slice::from_ref(&trusting), 110), (100, 10));
+    assert!(redis.says("DBSIZE").is_some_and(|answer| answer.trim() != ":0"));
+    // Whoever cannot say who it is, is not asked.
+    let refused = start("deny", &[]).messages(&ask());
+    assert_eq!((refused.status, upstream.asked().len()), (402, 100), "{refused:?}");
+}
+
 #[track_caller]
 fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(20);

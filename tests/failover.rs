@@ -134,7 +134,7 @@ fn one(fault: Fault, stream: bool, rules: &str) -> Seen {
         let _ = write!(client, ", retry-after {seconds}");
     }
     router.ask_to_stop();
-    router.wait();
+    assert!(router.wait(), "the router stops well");
     let store = rusqlite::Connection::open(path).unwrap();
     let row = store.query_row("select attempts, cost from usage", [], |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?))

@@ -182,7 +182,6 @@ fn a_configuration_that_is_wrong_says_where_and_what_would_be_right() {
         json!({"security": {"authentication": {"keys": []}}}),
         json!({"security": {"authentication": {"type": "basic", "keys": [{"key": "secret-a"}]}}}),
         json!({"security": {"authentication": {"keys": [{"key": "secret-a"}, {"key": "secret-a"}]}}}),
-        json!({"security": {"authentication": {"keys": [{"key": "${NO_SUCH}"}]}}}),
         json!({"security": {"authentication": {"keys": [{"keyHash": "abc"}]}}}),
         json!({"security": {"authentication": {"keys": [{"key": "secret-a", "permissions": ["admin"]}]}}}),
         json!({"performance": {"maxConcurrent": 0}}),
@@ -266,6 +265,119 @@ fn calls_of_one_key_at_one_time_are_limited() {
         std::thread::yield_now();
     }
     assert_eq!(upstream.asked().len(), 2);
+}
+
+#[test]
+fn a_rejected_request_uses_no_tokens() {
+    let upstream = Upstream::always(good());
+    let more = json!({"rateLimit": {"global": {"tokens": 2_000, "window": 3600}}});
+    let rules = "rule no { when prompt contains \"forbidden\" reject 403 \"no\" }\ndefault { route \"p/m\" }";
+    let router = Router::start(&configuration(&upstream, &more), rules);
+    let mut long = ask();
+    long["messages"][0]["content"] = json!("forbidden ".repeat(800));
+    for _ in 0..5 {
+        assert_eq!(router.messages(&long).status, 403);
+    }
+    assert_eq!(router.messages(&ask()).status, 200);
+}
+
+#[test]
+fn a_body_that_does_not_come_in_gives_its_place_back() {
+    let upstream = Upstream::always(good());
+    let more = json!({"performance": {"maxConcurrent": 2, "bodyTimeout": 0.3}});
+    let router = Router::start(&configuration(&upstream, &more), RULES);
+    let body = ask().to_string();
+    let mut slow: Vec<_> = (0..2).map(|_| router.connect()).collect();
+    for client in &mut slow {
+        client.send("POST", "/v1/messages", &[("content-length", "100000")], "{\"model\"");
+    }
+    // All places are taken; this one waits for the others to be given up.
+    let answer = router.connect().request("POST", "/v1/messages", &[], &body);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    for client in &mut slow {
+        let answer = client.answer(true);
+        assert_eq!(answer.status, 408);
+        assert_eq!(answer.json()["error"]["message"], "the body does not come in; send it again");
+    }
+    assert_eq!(upstream.asked().len(), 1);
+}
+
+#[test]
+fn bodies_and_heads_take_no_more_room_than_there_is() {
+    let hold = std::sync::Arc::new(AtomicBool::new(true));
+    let held = std::sync::Arc::clone(&hold);
+    let upstream = Upstream::new(move |_| {
+        while held.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+        good()
+    });
+    let more = json!({"performance": {"maxBodySize": 100_000, "maxBodyTotal": 120_000}});
+    let router = Router::start(&configuration(&upstream, &more), RULES);
+    let mut large = ask();
+    large["messages"][0]["content"] = json!("word ".repeat(18_000));
+    let large = large.to_string();
+    let mut first = router.connect();
+    first.send("POST", "/v1/messages", &[], &large);
+    let end = Instant::now() + Duration::from_secs(20);
+    while upstream.asked().is_empty() && Instant::now() < end {
+        std::thread::yield_now();
+    }
+    let refused = router.connect().request("POST", "/v1/messages", &[], &large);
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")), "{refused:?}");
+    assert_eq!(refused.json()["error"]["message"], "the router holds as many bytes of requests as it may");
+    let long = "x".repeat(80_000);
+    let refused = router.connect().request("POST", "/v1/messages", &[("x-long", &long)], "{}");
+    assert_eq!(refused.status, 431);
+    hold.store(false, Ordering::SeqCst);
+    assert_eq!(first.answer(true).status, 200);
+    assert_eq!(router.connect().request("POST", "/v1/messages", &[], &large).status, 200);
+}
+
+#[test]
+fn answers_are_packed_for_those_who_take_them_and_streams_never() {
+    let long = "many words ".repeat(500);
+    let said = long.clone();
+    let upstream = Upstream::new(move |asked| {
+        if asked.json()["stream"] == true {
+            let event = |data: Value| format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap());
+            let events = [
+                json!({"type": "message_start", "message": {"id": "x", "type": "message", "role": "assistant", "model": "m", "content": [], "usage": {"input_tokens": 1, "output_tokens": 1}}}),
+                json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
+                json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": said}}),
+                json!({"type": "content_block_stop", "index": 0}),
+                json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 7}}),
+                json!({"type": "message_stop"}),
+            ];
+            return Reply::Stream(vec![events.map(event).concat().into_bytes()]);
+        }
+        let mut answer = json!({"id": "x", "type": "message", "role": "assistant", "model": "m", "content": [{"type": "text", "text": said}], "stop_reason": "end_turn", "usage": {"input_tokens": 1, "output_tokens": 1}});
+        if asked.json()["max_tokens"] == 1 {
+            answer["content"] = json!([]);
+        }
+        Reply::json(200, answer)
+    });
+    let more = json!({"performance": {"compression": {"enabled": true, "level": 6, "threshold": 1024}}});
+    let router = Router::start(&configuration(&upstream, &more), RULES);
+    let send = |change: &dyn Fn(&mut Value), takes: &str| {
+        let mut body = ask();
+        body["max_tokens"] = json!(100);
+        change(&mut body);
+        router.connect().request("POST", "/v1/messages", &[("accept-encoding", takes)], &body.to_string())
+    };
+    let packed = send(&|_| {}, "gzip, br");
+    assert_eq!(packed.header("content-encoding"), Some("gzip"), "{:?}", packed.headers);
+    assert!(packed.raw.len() < 1_000 && packed.header("vary").is_some_and(|vary| vary.contains("accept-encoding")));
+    let mut plain = String::new();
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(packed.raw.as_slice()), &mut plain).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&plain).unwrap()["content"][0]["text"], long);
+    for (answer, what) in [
+        (send(&|_| {}, "identity"), "nobody asked"),
+        (send(&|body| body["max_tokens"] = json!(1), "gzip"), "small"),
+        (send(&|body| body["stream"] = json!(true), "gzip"), "a stream"),
+    ] {
+        assert_eq!((answer.status, answer.header("content-encoding")), (200, None), "{what}");
+    }
 }
 
 /// The memory of a process, in megabytes.

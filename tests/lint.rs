@@ -175,7 +175,8 @@ fn hold(folder: &Folder, file: &str, problem: &Value) -> usize {
 #[test]
 fn every_planted_defect_is_found_with_requests_that_show_it() {
     let kinds: BTreeSet<&str> = DEFECTS.iter().map(|(code, ..)| *code).collect();
-    let all: BTreeSet<&str> = LINTS.iter().map(|lint| lint.code.id).collect();
+    // Of a configuration beside rule files: see `sections`.
+    let all: BTreeSet<&str> = LINTS.iter().map(|lint| lint.code.id).filter(|id| *id != "W464").collect();
     assert_eq!(kinds, all, "each lint has a defect here");
     let (mut witnesses, mut missed) = (0, Vec::new());
     for policy in POLICIES {

@@ -37,6 +37,9 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
 fn check(shared: &Shared, environment: &Environment, out: &Out) -> Ended {
     let configuration = shared.configuration(environment, out)?;
     let plan = shared.plan(&configuration, None, out)?;
+    for lack in &configuration.lacks {
+        out.print(&format!("warning: {lack}, and without it nothing can be served\n"));
+    }
     let mut missing = 0;
     for provider in configuration.providers.iter().filter(|provider| provider.is_configured) {
         if let Some(why) = &provider.not_ready {

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::cli::replay::{self, Format};
-use crate::cli::{Ended, Failed, Out, Shared};
-use crate::config::{Configuration, Environment, find, rules};
+use crate::cli::{Ended, Failed, Out, Shared, program_named};
+use crate::config::{Configuration, Environment, find};
 use crate::features::tokens::Counter;
 use crate::lang::diagnostic::{Diagnostic, render, secret};
 use crate::lang::plan::Plan;
@@ -15,7 +15,7 @@ use crate::traffic::report::Form;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The rules as they were: a file, or a folder as for `--rules`.
+    /// The rules as they were: a file, a folder as for `--rules`, or a configuration with its rules.
     old: PathBuf,
     /// The rules as they are.
     new: PathBuf,
@@ -28,9 +28,14 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environment, out: &Out) -> Ended {
-    let configuration = shared.configuration(environment, out)?;
-    let old = plan(&arguments.old, &configuration, out)?;
-    let new = plan(&arguments.new, &configuration, out)?;
+    // Models and providers are those of the new configuration, where that is what is compared.
+    let configuration = if shared.config.is_none() && find::is_configuration(&arguments.new) {
+        Configuration::load(Some(arguments.new.clone()), environment)?
+    } else {
+        shared.configuration(environment, out)?
+    };
+    let old = plan(&arguments.old, &configuration, environment, out)?;
+    let new = plan(&arguments.new, &configuration, environment, out)?;
     let counter = Counter::default();
     let found = diff::compare(&old, &new, &counter);
     let mut traffic = Comparison::new(&old, &new, &counter, configuration.timezone.as_deref());
@@ -58,11 +63,8 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
 }
 
 /// The plan of a rule set that is named.
-pub(super) fn plan(path: &Path, configuration: &Configuration, out: &Out) -> Result<Plan, Failed> {
-    if !path.exists() {
-        return Err(Failed(format!("{}: there is no such file or folder", path.display())));
-    }
-    let (roots, reader) = rules::roots(&[find::program_to_serve(path)?])?;
+fn plan(path: &Path, configuration: &Configuration, environment: &Environment, out: &Out) -> Result<Plan, Failed> {
+    let (roots, reader) = program_named(path, environment)?;
     let (plan, sources, problems) = crate::lang::compile(roots, &reader, &configuration.catalogue);
     plan.ok_or_else(|| {
         let errors: Vec<_> = problems.into_iter().filter(Diagnostic::is_error).collect();

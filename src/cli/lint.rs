@@ -6,17 +6,17 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::cli::{Ended, Failed, Out, Shared, files::replace};
-use crate::config::{Environment, Problem, find, rules};
+use crate::config::{Environment, rules};
 use crate::lang::Checked;
 use crate::lang::catalogue::Catalogue;
 use crate::lang::diagnostic::any_error;
-use crate::lang::ir::load::Reader;
+use crate::lang::ir::load::{Reader, Roots};
 use crate::lang::source::Source;
 use crate::tools::lint::{self, Findings, Format, fix};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Rule files, and folders of them; what serves when there is none.
+    /// Rule files, folders of them, and configurations with their rules; what serves when there is none.
     paths: Vec<PathBuf>,
     /// The form of the report.
     #[arg(long, value_enum, default_value = "human")]
@@ -48,15 +48,11 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
         return Ok(ExitCode::SUCCESS);
     }
     let configuration = shared.configuration(environment, out)?;
-    let mut programs: Vec<Vec<PathBuf>> = Vec::new();
-    for path in &arguments.paths {
-        programs.extend(find::programs(path)?.into_iter().map(|file| vec![file]));
-    }
-    if arguments.paths.is_empty() {
-        programs.push(shared.rule_files(&configuration)?);
-    }
-    let mut programs: Vec<Program> =
-        programs.iter().map(|files| Program::read(files, &configuration.catalogue)).collect::<Result<_, _>>()?;
+    let mut programs: Vec<Program> = shared
+        .programs(&arguments.paths, &configuration, environment)?
+        .into_iter()
+        .map(|(roots, folder)| Program::of(roots, folder, &configuration.catalogue))
+        .collect();
     let mut told = look(&programs);
     if arguments.fix {
         told = mend(&mut programs, told, &configuration.catalogue, out)?;
@@ -86,15 +82,14 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
 /// A program as it was read, with the folder that its files are in.
 struct Program {
     checked: Checked,
-    roots: Vec<Source>,
+    roots: Roots,
     folder: rules::Folder,
 }
 
 impl Program {
-    fn read(files: &[PathBuf], catalogue: &Arc<Catalogue>) -> Result<Self, Problem> {
-        let (roots, folder) = rules::roots(files)?;
+    fn of(roots: Roots, folder: rules::Folder, catalogue: &Arc<Catalogue>) -> Self {
         let checked = crate::lang::check(roots.clone(), &folder, catalogue);
-        Ok(Self { checked, roots, folder })
+        Self { checked, roots, folder }
     }
 
     /// The same program with other texts for some of its files.
@@ -104,7 +99,8 @@ impl Program {
             None => root.clone(),
         };
         let reader = Changed { folder: &self.folder, texts };
-        crate::lang::check(self.roots.iter().map(root).collect(), &reader, catalogue)
+        let files = self.roots.files.iter().map(root).collect();
+        crate::lang::check(Roots { files, tier: self.roots.tier.clone() }, &reader, catalogue)
     }
 }
 

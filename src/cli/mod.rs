@@ -1,5 +1,6 @@
 //! The command line: one subcommand a file. What a command writes goes through `Out`, so that tests can read it.
 
+mod catalogue;
 mod client;
 mod config;
 mod diff;
@@ -20,13 +21,14 @@ mod test;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Configuration, Environment, find};
+use crate::config::{Configuration, Environment, find, rules};
 use crate::lang::diagnostic::render;
+use crate::lang::ir::load::Roots;
 use crate::lang::plan::Plan;
 
 /// Where a command writes.
@@ -179,6 +181,26 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     })
 }
 
+/// What a program starts from, and how files that it uses are read.
+type Program = (Roots, rules::Folder);
+
+/// The program that a path names: a rule file, what a folder serves, or that of a configuration.
+fn program_named(path: &Path, environment: &Environment) -> Result<Program, Failed> {
+    if find::is_configuration(path) {
+        return program_of(path, environment);
+    }
+    if !path.exists() {
+        return Err(Failed(format!("{}: there is no such file or folder", path.display())));
+    }
+    Ok(rules::roots(&[find::program_to_serve(path)?], None)?)
+}
+
+/// The program of a configuration: its rule files, and its sections that route.
+fn program_of(path: &Path, environment: &Environment) -> Result<Program, Failed> {
+    let read = Configuration::load(Some(path.to_owned()), environment)?;
+    Ok(rules::roots(&read.rules, read.tier.as_ref())?)
+}
+
 impl Shared {
     /// The configuration.
     fn configuration(&self, environment: &Environment, out: &Out) -> Result<Configuration, Failed> {
@@ -199,6 +221,30 @@ impl Shared {
         }
     }
 
+    /// The programs of some paths: of a rule file, each of a folder, that of a configuration; without a path that which
+    /// serves.
+    fn programs(
+        &self,
+        paths: &[PathBuf],
+        configuration: &Configuration,
+        environment: &Environment,
+    ) -> Result<Vec<Program>, Failed> {
+        if paths.is_empty() {
+            return Ok(vec![rules::roots(&self.rule_files(configuration)?, configuration.tier.as_ref())?]);
+        }
+        let mut programs = Vec::new();
+        for path in paths {
+            if find::is_configuration(path) {
+                programs.push(program_of(path, environment)?);
+            } else {
+                for file in find::programs(path)? {
+                    programs.push(rules::roots(&[file], None)?);
+                }
+            }
+        }
+        Ok(programs)
+    }
+
     /// The plan of the rules that serve; problems are printed, and errors end the command.
     fn plan(
         &self,
@@ -209,11 +255,13 @@ impl Shared {
         let files = self.rule_files(configuration)?;
         if self.verbose {
             let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+            let mut names = names;
+            names.extend(configuration.tier.as_ref().map(|tier| format!("the sections of {}", tier.source.name)));
             let names = if names.is_empty() { "the built-in default".to_owned() } else { names.join(", ") };
             out.complain(&format!("rules: {names}\n"));
         }
-        let (mut roots, reader) = crate::config::rules::roots(&files)?;
-        roots.extend(extra);
+        let (mut roots, reader) = rules::roots(&files, configuration.tier.as_ref())?;
+        roots.files.extend(extra);
         let (plan, sources, problems) = crate::lang::compile(roots, &reader, &configuration.catalogue);
         match plan {
             Some(plan) => Ok(plan),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::cli::running;
 use crate::cli::{Ended, Failed, Out, Shared};
+use crate::cli::{catalogue, running};
 use crate::config::{Configuration, Environment};
 use crate::lang::catalogue::{Card, Catalogue};
 use crate::proxy::tasks::Tasks;
@@ -27,6 +27,12 @@ pub(super) struct Arguments {
 enum What {
     /// Every model that can be routed to.
     List(List),
+    /// Add a model to the configuration.
+    Add(catalogue::Add),
+    /// Take a model out of the configuration.
+    Remove(catalogue::Remove),
+    /// Make a model the default: it answers when no rule decides.
+    Switch(catalogue::Switch),
     /// Send a tiny request to models, and say what came back.
     Test(Named),
     /// Say how the models of a router that runs are.
@@ -62,6 +68,9 @@ struct Port {
 pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environment, out: &Out) -> Ended {
     match &arguments.what {
         What::List(asked) => list(asked, shared, environment, out),
+        What::Add(asked) => catalogue::add(asked, shared, environment, out),
+        What::Remove(asked) => catalogue::remove(asked, shared, environment, out),
+        What::Switch(asked) => catalogue::switch(asked, shared, environment, out),
         What::Test(asked) => test(&asked.models, shared, environment, out),
         What::Status(asked) => status(asked, environment, out),
     }
@@ -145,7 +154,7 @@ fn test(wanted: &[String], shared: &Shared, environment: &Environment, out: &Out
             let _ = stop.send(());
             failed
         };
-        let (_, failed) = futures_util::future::join(serving, asking).await;
+        let ((), failed) = futures_util::future::join(serving, asking).await;
         failed
     })?;
     Ok(ExitCode::from(u8::from(failed > 0)))

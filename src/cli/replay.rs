@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::cli::{Ended, Failed, Out, Shared};
+use crate::config::service::{Encryption, MasterKey};
 use crate::config::{Configuration, Environment};
 use crate::features::tokens::Counter;
 use crate::lang::diagnostic::secret;
+use crate::proxy::open;
 use crate::state::clock::Clock;
 use crate::traffic::log;
 use crate::traffic::replay::Replay;
@@ -58,7 +60,13 @@ pub(super) fn read(
 ) -> Result<Vec<String>, Failed> {
     let mut unreadable = Vec::new();
     let start = Clock::noon_of_tests(configuration.timezone.as_deref());
-    log::read(logs, start, |incoming| take(&incoming), |why| unreadable.push(why)).map_err(Failed)?;
+    // A key that is not there yet has encrypted nothing.
+    let is_there = |encryption: &Encryption| !matches!(&encryption.key, MasterKey::File(path) if !path.exists());
+    let seal = match configuration.encryption.as_ref().filter(|encryption| is_there(encryption)) {
+        Some(_) => open::seal(configuration, &Clock::of_system(None)).map_err(Failed)?,
+        None => None,
+    };
+    log::read(logs, start, seal.as_ref(), |incoming| take(&incoming), |why| unreadable.push(why)).map_err(Failed)?;
     Ok(unreadable)
 }
 

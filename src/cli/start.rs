@@ -10,7 +10,6 @@ use crate::cli::{Ended, Failed, Out, Shared, service};
 use crate::config::{Configuration, Environment, find, rules};
 use crate::lang::diagnostic::{Diagnostic, render};
 use crate::lang::ir::Setting;
-use crate::proxy::recording::Recording;
 use crate::proxy::tasks::Tasks;
 use crate::proxy::{Active, App, logging, open, reload, serve};
 use crate::state::State;
@@ -57,8 +56,7 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
     }
     let clock = Clock::of_system(configuration.timezone.as_deref());
     let banner = banner(&active, arguments.dry_run, &warnings);
-    let record = active.configuration.record.as_ref().filter(|_| !active.dry_run);
-    let recording = record.map(Recording::open).transpose().map_err(Failed)?;
+    let recording = open::recording(&active, &clock).map_err(Failed)?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if let Some(workers) = configuration.tuning.workers {
         runtime.worker_threads(workers);
@@ -73,6 +71,7 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
         let listener = TcpListener::bind((host.trim_matches(['[', ']']), port)).await;
         let listener = listener.map_err(|error| Failed(format!("{host}:{port} cannot be listened on: {error}")))?;
         let address = listener.local_addr()?;
+        let stop = stop_asked()?;
         let (state, tasks) = (State::default(), Tasks::default());
         let (store, problems) = open::store(&active, &state, &clock, &tasks).await.map_err(Failed)?;
         let app = App::new(active, recording, clock, state, store, tasks)?;
@@ -97,7 +96,7 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
         };
         let watch = reload::watch(watching, load, files);
         tokio::select! {
-            served = serve(app, listener, stop_asked()) => served?,
+            () = serve(app, listener, stop) => {}
             () = watch => {}
         }
         drop(said);
@@ -150,9 +149,10 @@ fn load(
 ) -> Result<(Active, Vec<PathBuf>, Vec<String>), String> {
     let path = find::configuration(shared.config.clone(), environment).map_err(|problem| problem.0)?;
     let mut configuration = Configuration::load(path, environment).map_err(|problem| problem.0)?;
+    configuration.can_serve().map_err(|problem| problem.0)?;
     only(&mut configuration, &arguments.models)?;
     let files = shared.rule_files(&configuration).map_err(|failed| failed.0)?;
-    let (roots, reader) = rules::roots(&files).map_err(|problem| problem.0)?;
+    let (roots, reader) = rules::roots(&files, configuration.tier.as_ref()).map_err(|problem| problem.0)?;
     let (plan, sources, problems) = crate::lang::compile(roots, &reader, &configuration.catalogue);
     let warnings = problems.iter().filter(|problem| !problem.is_error()).map(|warning| {
         let at = sources.position(warning.span);
@@ -226,18 +226,23 @@ fn not_carried_out(active: &Active) -> Vec<&'static str> {
     names
 }
 
-/// Done when somebody asks the program to stop.
-async fn stop_asked() {
-    let interrupted = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        let terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
-        let Ok(mut terminated) = terminated else { return };
+/// Done when somebody asks the program to stop. From this call on nothing else happens then: whoever was told that the
+/// router listens may ask at once.
+#[cfg(unix)]
+fn stop_asked() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupted, mut terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
         tokio::select! {
-            _ = interrupted => {}
+            _ = interrupted.recv() => {}
             _ = terminated.recv() => {}
         }
-    }
-    #[cfg(not(unix))]
-    let _ = interrupted.await;
+    })
+}
+
+#[cfg(not(unix))]
+fn stop_asked() -> std::io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
 }

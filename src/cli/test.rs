@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::cli::{Ended, Out, Shared};
-use crate::config::{Environment, find, rules};
+use crate::config::{Environment, rules};
 use crate::features::tokens::Counter;
 use crate::tools::test::{self, Tested};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Rule files, and folders of them; what serves when there is none.
+    /// Rule files, folders of them, and configurations with their rules; what serves when there is none.
     paths: Vec<PathBuf>,
     /// The form of the report.
     #[arg(long, value_enum, default_value = "human")]
@@ -34,18 +34,12 @@ fn percent(text: &str) -> Result<usize, String> {
 
 pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environment, out: &Out) -> Ended {
     let configuration = shared.configuration(environment, out)?;
-    let mut programs: Vec<Vec<PathBuf>> = Vec::new();
-    for path in &arguments.paths {
-        programs.extend(find::programs(path)?.into_iter().map(|file| vec![file]));
-    }
-    if arguments.paths.is_empty() {
-        programs.push(shared.rule_files(&configuration)?);
-    }
+    let programs = shared.programs(&arguments.paths, &configuration, environment)?;
     let counter = Counter::default();
     let mut tested = Vec::with_capacity(programs.len());
-    for files in &programs {
-        let (roots, reader) = rules::roots(files)?;
-        let name = roots.first().map_or_else(String::new, |root| root.name.clone());
+    for (roots, reader) in programs {
+        let first = roots.files.first().or(roots.tier.as_ref().map(|tier| &tier.source));
+        let name = first.map_or_else(String::new, |root| root.name.clone());
         let (plan, sources, problems) = crate::lang::compile(roots, &reader, &configuration.catalogue);
         let ran = plan.ok_or(problems).map(|plan| {
             let ran = test::run_all(&plan, &counter, &|path| rules::request_file(&reader, path));

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::file::{CacheEntry, ConnectionEntry};
-use crate::config::providers::filled;
-use crate::config::service::state_folder;
+use crate::config::providers::filled_or_noted;
+use crate::config::service::{NOT_REDIS, is_redis, state_folder};
 use crate::config::{Environment, Problem, Secret};
 use crate::lang::schema::glob::Glob;
 use crate::lang::schema::text::Char;
@@ -53,10 +53,11 @@ pub(super) fn cache(
     entry: Option<&CacheEntry>,
     folder: &Path,
     environment: &Environment,
+    lacks: &mut Vec<Problem>,
 ) -> Result<Option<Cache>, Problem> {
     let Some(entry) = entry.filter(|entry| entry.enabled.unwrap_or(true)) else { return Ok(None) };
     let place = match entry.kind.as_deref() {
-        None if entry.connection.is_some() => redis(entry, environment)?,
+        None if entry.connection.is_some() => redis(entry, environment, lacks)?,
         None | Some("memory") => Place::Memory(entry.max_size.unwrap_or(MEMORY_BYTES)),
         Some("disk") => {
             let path = match &entry.path {
@@ -65,7 +66,7 @@ pub(super) fn cache(
             };
             Place::Disk(path, entry.max_size.unwrap_or(DISK_BYTES))
         }
-        Some("redis") => redis(entry, environment)?,
+        Some("redis") => redis(entry, environment, lacks)?,
         Some(other) => return Err(Problem(format!("cache.type: `{other}` is none of memory, disk, redis"))),
     };
     let mut rules = Vec::new();
@@ -87,25 +88,27 @@ fn seconds(name: &str, value: f64) -> Result<Duration, Problem> {
     Duration::try_from_secs_f64(value).map_err(|_| Problem(format!("{name}: {value} is not a time in seconds")))
 }
 
-fn redis(entry: &CacheEntry, environment: &Environment) -> Result<Place, Problem> {
+fn redis(entry: &CacheEntry, environment: &Environment, lacks: &mut Vec<Problem>) -> Result<Place, Problem> {
     let connection = entry.connection.clone().unwrap_or_default();
     let ConnectionEntry { url, host, port, password, db } = connection;
-    let fill = |name: &str, text: &str| {
-        filled(text, environment).map_err(|missing| Problem(format!("cache.connection.{name}: {missing} is not set")))
+    let mut fill = |name: &str, text: &str| {
+        filled_or_noted(&format!("cache.connection.{name}"), text, environment, lacks).unwrap_or_default()
     };
     let url = match url {
-        Some(url) => fill("url", &url)?,
+        Some(url) => Some(fill("url", &url)).filter(|url| !url.is_empty()),
         None => {
-            let host = host.as_deref().map_or(Ok("localhost".to_owned()), |host| fill("host", host))?;
-            let password = password.as_deref().map(|password| fill("password", password)).transpose()?;
+            let host = host.as_deref().map_or_else(|| "localhost".to_owned(), |host| fill("host", host));
+            let password = password.as_deref().map(|password| fill("password", password));
+            let password = password.filter(|password| !password.is_empty());
             let user = password.map_or_else(String::new, |password| format!(":{}@", escaped(&password)));
-            format!("redis://{user}{host}:{}/{}", port.unwrap_or(REDIS_PORT), db.unwrap_or(0))
+            Some(format!("redis://{user}{host}:{}/{}", port.unwrap_or(REDIS_PORT), db.unwrap_or(0)))
         }
     };
-    if !url.starts_with("redis://") {
-        return Err(Problem("cache.connection.url: an address of Redis begins with redis://".to_owned()));
+    if url.as_deref().is_some_and(|url| !is_redis(url)) {
+        return Err(Problem(format!("cache.connection.url: {NOT_REDIS}")));
     }
-    Ok(Place::Redis(Secret::new(url), entry.key_prefix.clone().unwrap_or_else(|| PREFIX.to_owned())))
+    let prefix = entry.key_prefix.clone().unwrap_or_else(|| PREFIX.to_owned());
+    Ok(Place::Redis(Secret::new(url.unwrap_or_default()), prefix))
 }
 
 /// A password as an address can hold it.

@@ -6,6 +6,9 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::config::routing::{
+    CostOptimizationEntry, IntelligentRoutingEntry, LoadBalancingEntry, RoutingEntry, RoutingRuleEntry,
+};
 use crate::config::{Problem, jsonc};
 
 /// The largest configuration file, in bytes.
@@ -56,6 +59,27 @@ pub struct File {
     pub cache: Option<CacheEntry>,
     /// How much is logged, how, and where.
     pub logging: Option<LoggingEntry>,
+    /// Who answers when no rule decides.
+    pub routing: Option<RoutingEntry>,
+    /// Rules, by their priority.
+    pub routing_rules: Option<Vec<RoutingRuleEntry>>,
+    /// A pool that the default routes to.
+    pub load_balancing: Option<LoadBalancingEntry>,
+    /// Budgets, and rules by what a request costs.
+    pub cost_optimization: Option<CostOptimizationEntry>,
+    /// Rules by what a prompt is about.
+    pub intelligent_routing: Option<IntelligentRoutingEntry>,
+}
+
+impl File {
+    /// Whether a section routes.
+    pub fn routes(&self) -> bool {
+        self.routing.is_some()
+            || self.routing_rules.is_some()
+            || self.load_balancing.is_some()
+            || self.cost_optimization.is_some()
+            || self.intelligent_routing.is_some()
+    }
 }
 
 /// How much is logged, how, and where.
@@ -218,6 +242,31 @@ pub struct LimitEntry {
 pub struct SecurityEntry {
     /// Who may call.
     pub authentication: Option<AuthenticationEntry>,
+    /// Whether what the router writes down is encrypted.
+    pub encryption: Option<EncryptionEntry>,
+}
+
+/// Whether what the router writes down is encrypted.
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "proxy", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EncryptionEntry {
+    /// It is.
+    pub enabled: Option<bool>,
+    /// `AES-256-GCM`.
+    pub algorithm: Option<String>,
+    /// Another key is taken after so many seconds.
+    pub key_rotation: Option<f64>,
+    /// The master key, 64 hexadecimal digits; without it there is a file with one.
+    pub key: Option<String>,
+    /// The file with the master key.
+    pub key_file: Option<String>,
+}
+
+impl std::fmt::Debug for EncryptionEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EncryptionEntry").field("key_rotation", &self.key_rotation).finish_non_exhaustive()
+    }
 }
 
 /// Who may call.
@@ -274,6 +323,25 @@ pub struct PerformanceEntry {
     pub connection_pool: Option<ConnectionPoolEntry>,
     /// Threads.
     pub clustering: Option<ClusteringEntry>,
+    /// Answers are packed for clients that take them so.
+    pub compression: Option<CompressionEntry>,
+    /// How long a body may take to come in, in seconds.
+    pub body_timeout: Option<f64>,
+    /// Bytes of bodies that are held at once.
+    pub max_body_total: Option<usize>,
+}
+
+/// Answers are packed for clients that take them so; streams never are.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "proxy", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CompressionEntry {
+    /// They are.
+    pub enabled: Option<bool>,
+    /// How hard it is tried, from 1 to 9.
+    pub level: Option<u32>,
+    /// From how many bytes on.
+    pub threshold: Option<u16>,
 }
 
 /// Connections to each provider.
@@ -446,11 +514,16 @@ pub fn value(path: &Path) -> Result<serde_json::Value, Problem> {
     read(&text, &name)
 }
 
+/// Whether a file is TOML, by its name.
+pub fn is_toml(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"))
+}
+
 fn read<T: serde::de::DeserializeOwned>(text: &str, name: &str) -> Result<T, Problem> {
     if text.len() > BYTES_MAX {
         return Err(Problem(format!("{name}: the file is larger than {BYTES_MAX} bytes")));
     }
-    if Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml")) {
+    if is_toml(Path::new(name)) {
         return read_toml(text, name);
     }
     let plain = jsonc::plain(text);
@@ -464,7 +537,7 @@ fn read<T: serde::de::DeserializeOwned>(text: &str, name: &str) -> Result<T, Pro
 }
 
 fn read_toml<T: serde::de::DeserializeOwned>(text: &str, name: &str) -> Result<T, Problem> {
-    toml::from_str(text).map_err(|error| {
+    toml_edit::de::from_str(text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start.min(text.len()));
         let before = text.get(..start).unwrap_or_default();
         let line = before.matches('\n').count() + 1;

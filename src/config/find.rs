@@ -22,6 +22,11 @@ pub fn configuration(named: Option<PathBuf>, environment: &Environment) -> Resul
     Ok(here.chain(home).find(|path| path.is_file()))
 }
 
+/// Whether a path names a configuration, by its ending.
+pub fn is_configuration(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ["json", "jsonc", "toml"].iter().any(|own| ending.eq_ignore_ascii_case(own)))
+}
+
 /// The programs of a path: a file is one; of a folder, every rule file below it that no other one uses.
 pub fn programs(path: &Path) -> Result<Vec<PathBuf>, Problem> {
     if path.is_file() {

@@ -2,11 +2,13 @@
 
 pub mod cache;
 pub mod catalogue;
+pub mod edit;
 pub mod file;
 pub mod find;
 mod jsonc;
 pub mod logging;
 pub mod providers;
+pub mod routing;
 pub mod rules;
 pub mod service;
 
@@ -18,6 +20,9 @@ use std::sync::Arc;
 use crate::config::file::File;
 use crate::config::providers::Provider;
 use crate::lang::catalogue::Catalogue;
+use crate::lang::ir::load::Tier;
+use crate::lang::source::Source;
+use crate::tools::sections;
 
 /// A text that is never shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -86,6 +91,8 @@ pub struct Configuration {
     pub catalogue: Arc<Catalogue>,
     /// The rule files that it names.
     pub rules: Vec<PathBuf>,
+    /// Its sections that route: a second tier behind all rule files.
+    pub tier: Option<Tier>,
     /// The time zone of `time`, `weekday`, `date` and budgets; none is the system's.
     pub timezone: Option<String>,
     /// How traffic is recorded; none where it is not.
@@ -102,8 +109,14 @@ pub struct Configuration {
     pub tuning: service::Tuning,
     /// How providers are watched; none where only calls say how they are.
     pub health_check: Option<service::HealthCheck>,
+    /// How answers are packed; none where they are not.
+    pub compression: Option<service::Compression>,
+    /// How what is written down is encrypted; none where it is not.
+    pub encryption: Option<service::Encryption>,
     /// Answers that are kept; none where only rules ask for it.
     pub cache: Option<cache::Cache>,
+    /// Variables that are not set and without which nothing can be served; of providers, each says its own.
+    pub lacks: Vec<Problem>,
 }
 
 /// How traffic is recorded.
@@ -149,15 +162,17 @@ pub const PORT: u16 = 8080;
 impl Configuration {
     /// Reads the configuration that was found, or the built-in one.
     pub fn load(path: Option<PathBuf>, environment: &Environment) -> Result<Self, Problem> {
-        let file = match &path {
-            Some(path) => {
-                let text =
-                    std::fs::read_to_string(path).map_err(|error| Problem(format!("{}: {error}", path.display())))?;
-                file::parse(&text, &path.display().to_string())?
-            }
-            None => File::default(),
-        };
-        Self::of(file, path, environment)
+        let Some(path) = path else { return Self::of(File::default(), None, environment) };
+        let text = std::fs::read_to_string(&path).map_err(|error| Problem(format!("{}: {error}", path.display())))?;
+        Self::of_text(&text, &path, environment)
+    }
+
+    /// Reads a configuration that stands, or is to stand, in a file.
+    pub fn of_text(text: &str, path: &std::path::Path, environment: &Environment) -> Result<Self, Problem> {
+        let file = file::parse(text, &path.display().to_string())?;
+        let source = || Source::new(rules::shown(path), text);
+        let tier = file.routes().then(|| sections::tier(source(), file::is_toml(path)));
+        Ok(Self { tier, ..Self::of(file, Some(path.to_owned()), environment)? })
     }
 
     fn of(file: File, path: Option<PathBuf>, environment: &Environment) -> Result<Self, Problem> {
@@ -173,16 +188,26 @@ impl Configuration {
             jiff::tz::TimeZone::get(zone).map_err(|_| Problem(format!("timezone: `{zone}` is not a time zone")))?;
         }
         let (providers, catalogue) = providers::resolve(&file, path.is_some(), environment)?;
-        let store = service::store(&file, &folder, environment)?;
+        let mut lacks = Vec::new();
+        let store = service::store(&file, &folder, environment, &mut lacks)?;
         let limits = service::limits(file.rate_limit.as_ref(), &catalogue)?;
         let authentication = file.security.as_ref().and_then(|security| security.authentication.as_ref());
-        let keys = service::keys(authentication, &limits, environment)?;
+        let keys = service::keys(authentication, &limits, environment, &mut lacks)?;
         let overload = service::overload(file.performance.as_ref())?;
         let tuning = service::tuning(file.performance.as_ref())?;
-        let health_check = service::health_check(file.health_check.as_ref())?;
+        let balancing = file.load_balancing.as_ref().filter(|section| section.enabled != Some(false));
+        let checks = file.health_check.as_ref().or(balancing.and_then(|section| section.health_check.as_ref()));
+        let health_check = service::health_check(checks)?;
+        let encryption = file.security.as_ref().and_then(|security| security.encryption.as_ref());
+        let encryption = service::encryption(encryption, &folder, environment, &mut lacks)?;
+        let compression = file.performance.as_ref().and_then(|performance| performance.compression.as_ref());
+        let compression = service::compression(compression)?;
         let logging = logging::logging(&file, &folder)?;
-        let cache = cache::cache(file.cache.as_ref(), &folder, environment)?;
+        let cache = cache::cache(file.cache.as_ref(), &folder, environment, &mut lacks)?;
         Ok(Self {
+            lacks,
+            compression,
+            encryption,
             cache,
             store,
             limits,
@@ -198,6 +223,7 @@ impl Configuration {
             providers,
             catalogue: Arc::new(catalogue),
             rules,
+            tier: None,
             record: file.record.as_ref().and_then(|entry| Record::of(entry, &folder)),
             timezone: file.timezone,
         })
@@ -206,6 +232,11 @@ impl Configuration {
     /// A provider, by its name.
     pub fn provider(&self, name: &str) -> Option<&Provider> {
         self.providers.iter().find(|provider| provider.name == name)
+    }
+
+    /// Refuses what nothing can be served with.
+    pub fn can_serve(&self) -> Result<(), Problem> {
+        self.lacks.first().map_or(Ok(()), |lack| Err(lack.clone()))
     }
 
     /// Whether there is nobody to call: no key is set, and no configuration names a provider that needs none.

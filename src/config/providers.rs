@@ -207,13 +207,12 @@ pub(super) fn resolve(
 }
 
 /// The name that a provider goes by in rules: `google` is `gemini`, `local` is `ollama`.
-fn canonical(name: &str) -> &str {
+pub fn canonical(name: &str) -> &str {
     KNOWN.iter().find(|known| known.aliases.contains(&name)).map_or(name, |known| known.name)
 }
 
-/// The entries of all sections, by the providers' names.
-fn entries(file: &File) -> Result<BTreeMap<String, ProviderEntry>, Problem> {
-    let mut entries: BTreeMap<String, ProviderEntry> = BTreeMap::new();
+/// The sections that are a provider's, with the names that they stand under.
+fn sections(file: &File) -> impl Iterator<Item = (&'static str, &ProviderEntry)> {
     let sections = [
         ("anthropic", &file.anthropic),
         ("openai", &file.openai),
@@ -221,7 +220,42 @@ fn entries(file: &File) -> Result<BTreeMap<String, ProviderEntry>, Problem> {
         ("local", &file.local),
         ("openrouter", &file.openrouter),
     ];
-    let sections = sections.into_iter().filter_map(|(name, entry)| entry.clone().map(|entry| (name.to_owned(), entry)));
+    sections.into_iter().filter_map(|(name, entry)| Some((name, entry.as_ref()?)))
+}
+
+/// The path of the entry that a provider has in a file, or would have.
+pub fn section_of(file: &File, provider: &str) -> Vec<String> {
+    let wanted = canonical(provider);
+    if let Some((name, _)) = sections(file).find(|(name, _)| canonical(name) == wanted) {
+        return vec![name.to_owned()];
+    }
+    let known = file.providers.iter().flatten().map(|(name, _)| name.as_str()).find(|name| canonical(name) == wanted);
+    vec!["providers".to_owned(), known.unwrap_or(provider).to_owned()]
+}
+
+/// The paths at which a file names a model.
+pub fn places_of(file: &File, provider: &str, model: &str) -> Vec<Vec<String>> {
+    let wanted = canonical(provider);
+    let own = |name: &str, entry: &ProviderEntry| {
+        canonical(name) == wanted && entry.models.as_ref().is_some_and(|models| models.contains_key(model))
+    };
+    let path = |parts: &[&str]| parts.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>();
+    let mut places: Vec<Vec<String>> = sections(file)
+        .filter(|(name, entry)| own(name, entry))
+        .map(|(name, _)| path(&[name, "models", model]))
+        .collect();
+    let entries = file.providers.iter().flatten().filter(|(name, entry)| own(name, entry));
+    places.extend(entries.map(|(name, _)| path(&["providers", name, "models", model])));
+    let short = file.models.iter().flatten();
+    let short = short.filter(|(name, entry)| *name == model && canonical(&entry.provider) == wanted);
+    places.extend(short.map(|(name, _)| path(&["models", name])));
+    places
+}
+
+/// The entries of all sections, by the providers' names.
+fn entries(file: &File) -> Result<BTreeMap<String, ProviderEntry>, Problem> {
+    let mut entries: BTreeMap<String, ProviderEntry> = BTreeMap::new();
+    let sections = sections(file).map(|(name, entry)| (name.to_owned(), entry.clone()));
     for (name, entry) in sections.chain(file.providers.clone().unwrap_or_default()) {
         let name = canonical(&name).to_owned();
         if entries.insert(name.clone(), entry).is_some() {
@@ -339,6 +373,16 @@ fn keys_of(entry: &ProviderEntry, known: Option<&Known>, environment: &Environme
         None if entry.base_url.is_some() => (Vec::new(), None),
         None => (Vec::new(), Some(format!("{} is not set", known.keys[0]))),
     }
+}
+
+/// A text with its variables filled in. One that is missing is noted, and nothing is served with the text then.
+pub(super) fn filled_or_noted(
+    at: &str,
+    text: &str,
+    environment: &Environment,
+    lacks: &mut Vec<Problem>,
+) -> Option<String> {
+    filled(text, environment).map_err(|missing| lacks.push(Problem(format!("{at}: {missing} is not set")))).ok()
 }
 
 /// A text with `${NAME}` and `${NAME:-default}` filled in; the name of a variable that is missing.

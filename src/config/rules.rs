@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::config::Problem;
-use crate::lang::ir::load::Reader;
+use crate::lang::ir::load::{Reader, Roots, Tier};
 use crate::lang::source::Source;
 use crate::lang::syntax::SOURCE_BYTES_MAX;
 
@@ -65,16 +65,17 @@ pub fn request_file(folder: &Folder, path: &str) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// The root texts of a program, and how the files that they use are read.
-pub fn roots(paths: &[PathBuf]) -> Result<(Vec<Source>, Folder), Problem> {
-    if paths.is_empty() {
-        return Ok((vec![Source::new(DEFAULT_NAME, DEFAULT)], Folder(PathBuf::from("."))));
+/// What a program starts from, some rule files and the tier of a configuration, and how files that it uses are read.
+/// With neither it is the built-in one.
+pub fn roots(paths: &[PathBuf], tier: Option<&Tier>) -> Result<(Roots, Folder), Problem> {
+    if paths.is_empty() && tier.is_none() {
+        return Ok((vec![Source::new(DEFAULT_NAME, DEFAULT)].into(), Folder(PathBuf::from("."))));
     }
-    let mut roots = Vec::with_capacity(paths.len());
+    let mut files = Vec::with_capacity(paths.len());
     for path in paths {
         let text = text_of(path).map_err(|why| Problem(format!("{}: {why}", path.display())))?;
-        roots.push(Source::new(shown(path), text));
+        files.push(Source::new(shown(path), text));
     }
-    let folder = paths[0].parent().map(Path::to_path_buf).unwrap_or_default();
-    Ok((roots, Folder(folder)))
+    let folder = paths.first().and_then(|path| path.parent()).map(Path::to_path_buf).unwrap_or_default();
+    Ok((Roots { files, tier: tier.cloned() }, Folder(folder)))
 }

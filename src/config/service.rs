@@ -6,9 +6,10 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use crate::config::file::{
-    AuthenticationEntry, File, HealthCheckEntry, KeyEntry, LimitEntry, PerformanceEntry, RateLimitEntry, StoreEntry,
+    AuthenticationEntry, CompressionEntry, EncryptionEntry, File, HealthCheckEntry, KeyEntry, LimitEntry,
+    PerformanceEntry, RateLimitEntry, StoreEntry,
 };
-use crate::config::providers::filled;
+use crate::config::providers::filled_or_noted;
 use crate::config::{Environment, Problem, Secret};
 use crate::lang::catalogue::{Catalogue, ModelId};
 
@@ -26,6 +27,10 @@ const QUEUE: usize = 1_024;
 const QUEUE_WAIT: Duration = Duration::from_secs(10);
 /// The largest body that is read, in bytes, when nothing else is said: twice what Anthropic takes.
 const BODY_BYTES: usize = 64 << 20;
+/// Bytes of bodies that are held at once when nothing else is said.
+const BODIES_BYTES: usize = 512 << 20;
+/// How long a body may take to come in when nothing else is said.
+const BODY_WAIT: Duration = Duration::from_mins(1);
 /// The most router keys.
 const KEYS_MAX: usize = 10_000;
 
@@ -36,6 +41,8 @@ pub struct Store {
     pub kind: StoreKind,
     /// What calls are told while it cannot be used.
     pub on_failure: OnStoreFailure,
+    /// Why it is memory, where nobody asked for that.
+    pub forgets: Option<String>,
 }
 
 /// A kind of store.
@@ -120,18 +127,28 @@ pub struct Overload {
     pub wait: Duration,
     /// The largest body, in bytes.
     pub body_bytes: usize,
+    /// Bytes of bodies that are held at once.
+    pub bodies_bytes: usize,
+    /// How long a body may take to come in.
+    pub body_wait: Duration,
 }
 
-pub(super) fn store(file: &File, folder: &Path, environment: &Environment) -> Result<Store, Problem> {
+pub(super) fn store(
+    file: &File,
+    folder: &Path,
+    environment: &Environment,
+    lacks: &mut Vec<Problem>,
+) -> Result<Store, Problem> {
     let on_failure = match file.on_store_failure.as_deref() {
         None | Some("allow") => OnStoreFailure::Allow,
         Some("deny") => OnStoreFailure::Deny,
         Some(other) => return Err(Problem(format!("onStoreFailure: `{other}` is neither `allow` nor `deny`"))),
     };
     let entry = file.store.clone().unwrap_or_default();
+    let mut forgets = None;
     let kind = match (entry.kind.as_deref(), &entry.path, &entry.url) {
         (Some("memory"), None, None) => StoreKind::Memory,
-        (Some("redis") | None, None, Some(_)) => redis(&entry, environment)?,
+        (Some("redis") | None, None, Some(_)) => redis(&entry, environment, lacks)?,
         (Some("redis"), None, None) => {
             return Err(Problem("store.url: Redis needs an address: redis://HOST:PORT".to_owned()));
         }
@@ -139,7 +156,10 @@ pub(super) fn store(file: &File, folder: &Path, environment: &Environment) -> Re
         (Some("sqlite"), None, None) => StoreKind::Sqlite { path: default_path(environment)?, implied: false },
         (None, None, None) => match default_path(environment) {
             Ok(path) => StoreKind::Sqlite { path, implied: true },
-            Err(_) => StoreKind::Memory,
+            Err(why) => {
+                forgets = Some(format!("{why}; until then what is spent is forgotten when the router stops"));
+                StoreKind::Memory
+            }
         },
         (Some("memory" | "sqlite" | "redis"), ..) | (None, Some(_), Some(_)) => {
             let message = "store: `path` is for the type `sqlite`, `url` for `redis`, and `memory` takes neither";
@@ -147,20 +167,28 @@ pub(super) fn store(file: &File, folder: &Path, environment: &Environment) -> Re
         }
         (Some(other), ..) => return Err(Problem(format!("store.type: `{other}` is none of memory, sqlite, redis"))),
     };
-    Ok(Store { kind, on_failure })
+    Ok(Store { kind, on_failure, forgets })
 }
 
-fn redis(entry: &StoreEntry, environment: &Environment) -> Result<StoreKind, Problem> {
-    let url = entry.url.as_deref().unwrap_or_default();
-    let url = filled(url, environment).map_err(|missing| Problem(format!("store.url: {missing} is not set")))?;
-    if !url.starts_with("redis://") {
-        return Err(Problem("store.url: an address of Redis begins with redis://".to_owned()));
+fn redis(entry: &StoreEntry, environment: &Environment, lacks: &mut Vec<Problem>) -> Result<StoreKind, Problem> {
+    let url = filled_or_noted("store.url", entry.url.as_deref().unwrap_or_default(), environment, lacks);
+    if url.as_deref().is_some_and(|url| !is_redis(url)) {
+        return Err(Problem(format!("store.url: {NOT_REDIS}")));
     }
+    let url = url.unwrap_or_default();
     Ok(StoreKind::Redis {
         url: Secret::new(url),
         prefix: entry.key_prefix.clone().unwrap_or_else(|| REDIS_PREFIX.to_owned()),
         timeout: entry.timeout.map_or(REDIS_TIMEOUT, Duration::from_millis),
     })
+}
+
+/// What is wrong with an address that is not one of Redis.
+pub(super) const NOT_REDIS: &str = "an address of Redis begins with redis://, or rediss:// for TLS";
+
+/// Whether an address is one of Redis.
+pub(super) fn is_redis(url: &str) -> bool {
+    ["redis://", "rediss://"].iter().any(|scheme| url.starts_with(scheme))
 }
 
 /// The file that state lives in when nothing else is said.
@@ -224,6 +252,7 @@ pub(super) fn keys(
     entry: Option<&AuthenticationEntry>,
     limits: &Limits,
     environment: &Environment,
+    lacks: &mut Vec<Problem>,
 ) -> Result<Option<Vec<RouterKey>>, Problem> {
     let Some(entry) = entry.filter(|entry| entry.enabled.unwrap_or(true)) else { return Ok(None) };
     const AT: &str = "security.authentication";
@@ -240,7 +269,7 @@ pub(super) fn keys(
     let mut keys: Vec<RouterKey> = Vec::new();
     for (place, entry) in written.iter().enumerate() {
         let at = format!("{AT}.keys[{place}]");
-        let key = key(&at, place, entry, limits, environment)?;
+        let key = key(&at, place, entry, limits, environment, lacks)?;
         if keys.iter().any(|known| known.name == key.name) {
             return Err(Problem(format!("{at}.name: two keys are called `{}`", key.name)));
         }
@@ -258,19 +287,21 @@ fn key(
     entry: &KeyEntry,
     limits: &Limits,
     environment: &Environment,
+    lacks: &mut Vec<Problem>,
 ) -> Result<RouterKey, Problem> {
     let hash = match (&entry.key, &entry.key_hash) {
         (Some(key), None) => {
-            let key = filled(key, environment).map_err(|missing| Problem(format!("{at}.key: {missing} is not set")))?;
-            if key.is_empty() {
+            let key = filled_or_noted(&format!("{at}.key"), key, environment, lacks);
+            if key.as_ref().is_some_and(String::is_empty) {
                 return Err(Problem(format!("{at}.key: an empty key would let everybody in")));
             }
-            Sha256::digest(key.as_bytes()).into()
+            // A key that is not known is no key: each has another digest, and none lets anybody in.
+            let bytes = key.unwrap_or_else(|| format!("{at} is not set"));
+            Sha256::digest(bytes.as_bytes()).into()
         }
         (None, Some(hash)) => {
-            let hash =
-                filled(hash, environment).map_err(|missing| Problem(format!("{at}.keyHash: {missing} is not set")))?;
-            let bytes = hex(&hash);
+            let known = filled_or_noted(&format!("{at}.keyHash"), hash, environment, lacks);
+            let bytes = known.map_or_else(|| Some(Sha256::digest(at.as_bytes()).into()), |hash| hex(&hash));
             bytes.ok_or_else(|| Problem(format!("{at}.keyHash: a SHA-256 has 64 hexadecimal digits")))?
         }
         _ => return Err(Problem(format!("{at}: say `key` or `keyHash`, one of them"))),
@@ -319,12 +350,13 @@ pub(super) fn overload(entry: Option<&PerformanceEntry>) -> Result<Overload, Pro
     if concurrent == 0 {
         return Err(Problem("performance.maxConcurrent: 0 would let nothing through".to_owned()));
     }
-    Ok(Overload {
-        concurrent,
-        queue: entry.max_queue.unwrap_or(QUEUE),
-        wait,
-        body_bytes: entry.max_body_size.unwrap_or(BODY_BYTES),
-    })
+    let body_wait = entry.body_timeout.map_or(Ok(BODY_WAIT), |wait| seconds("performance.bodyTimeout", wait))?;
+    let body_bytes = entry.max_body_size.unwrap_or(BODY_BYTES);
+    let bodies_bytes = entry.max_body_total.unwrap_or(BODIES_BYTES.max(body_bytes));
+    if bodies_bytes < body_bytes {
+        return Err(Problem("performance.maxBodyTotal: it is less than a single body may have".to_owned()));
+    }
+    Ok(Overload { body_wait, bodies_bytes, concurrent, queue: entry.max_queue.unwrap_or(QUEUE), wait, body_bytes })
 }
 
 /// Connections and threads.
@@ -363,6 +395,87 @@ pub(super) fn tuning(entry: Option<&PerformanceEntry>) -> Result<Tuning, Problem
         }
     };
     Ok(Tuning { idle_connections: idle, connect: pool.timeout.map_or(CONNECT, Duration::from_millis), workers })
+}
+
+/// How answers are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compression {
+    /// How hard it is tried, from 1 to 9.
+    pub level: u32,
+    /// From how many bytes on.
+    pub threshold: u16,
+}
+
+/// How hard packing is tried when nothing else is said.
+const COMPRESSION_LEVEL: u32 = 6;
+/// From how many bytes on answers are packed then: what is smaller fits into a packet as it is.
+const COMPRESSION_THRESHOLD: u16 = 1_024;
+
+pub(super) fn compression(entry: Option<&CompressionEntry>) -> Result<Option<Compression>, Problem> {
+    let Some(entry) = entry.filter(|entry| entry.enabled.unwrap_or(true)) else { return Ok(None) };
+    let level = entry.level.unwrap_or(COMPRESSION_LEVEL);
+    if !(1..=9).contains(&level) {
+        return Err(Problem(format!("performance.compression.level: {level} is none of 1 to 9")));
+    }
+    Ok(Some(Compression { level, threshold: entry.threshold.unwrap_or(COMPRESSION_THRESHOLD) }))
+}
+
+/// How what is written down is encrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encryption {
+    /// Where the master key is.
+    pub key: MasterKey,
+    /// Another key is derived of it after this time.
+    pub rotation: Option<Duration>,
+}
+
+/// Where a master key is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum MasterKey {
+    /// It is this one.
+    Given([u8; 32]),
+    /// In a file, which is made where there is none.
+    File(PathBuf),
+}
+
+impl std::fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Given(_) => f.write_str("(hidden)"),
+            Self::File(path) => path.fmt(f),
+        }
+    }
+}
+
+pub(super) fn encryption(
+    entry: Option<&EncryptionEntry>,
+    folder: &Path,
+    environment: &Environment,
+    lacks: &mut Vec<Problem>,
+) -> Result<Option<Encryption>, Problem> {
+    let Some(entry) = entry.filter(|entry| entry.enabled.unwrap_or(true)) else { return Ok(None) };
+    const AT: &str = "security.encryption";
+    if let Some(other) = entry.algorithm.as_deref().filter(|name| !name.eq_ignore_ascii_case("AES-256-GCM")) {
+        return Err(Problem(format!("{AT}.algorithm: `{other}` is not `AES-256-GCM`")));
+    }
+    let rotation = entry.key_rotation.map(|time| seconds(&format!("{AT}.keyRotation"), time)).transpose()?;
+    if rotation.is_some_and(|rotation| rotation < Duration::from_secs(1)) {
+        return Err(Problem(format!("{AT}.keyRotation: keys change after a second at the earliest")));
+    }
+    let key = match (&entry.key, &entry.key_file) {
+        (Some(_), Some(_)) => return Err(Problem(format!("{AT}: say `key` or `keyFile`, one of them"))),
+        (Some(key), None) => {
+            let key = filled_or_noted(&format!("{AT}.key"), key, environment, lacks);
+            // What is not known encrypts nothing: without it nothing is served.
+            let bytes = key.map_or(Some([0; 32]), |key| hex(&key));
+            let wrong =
+                || Problem(format!("{AT}.key: a key has 64 hexadecimal digits, as `openssl rand -hex 32` prints"));
+            MasterKey::Given(bytes.ok_or_else(wrong)?)
+        }
+        (None, Some(path)) => MasterKey::File(folder.join(path)),
+        (None, None) => MasterKey::File(state_folder(environment)?.join("encryption.key")),
+    };
+    Ok(Some(Encryption { key, rotation }))
 }
 
 /// How providers are watched.

@@ -24,8 +24,8 @@ use std::sync::Arc;
 
 use catalogue::Catalogue;
 use diagnostic::Diagnostic;
-use ir::load::Reader;
-use source::{Source, Sources};
+use ir::load::{Reader, Roots};
+use source::Sources;
 
 /// What became of a program: its texts, what is wrong with it, and what could be made of it.
 #[derive(Debug)]
@@ -40,11 +40,15 @@ pub struct Checked {
     pub problems: Vec<Diagnostic>,
     /// The text of the prelude, which every program has.
     pub prelude: source::SourceId,
+    /// The text of the second tier, where there is one. It is no rule file: nothing is mended or allowed in it.
+    pub tier: Option<source::SourceId>,
+    /// The default of the tier, where that of a rule file serves.
+    pub idle_default: Option<source::Span>,
 }
 
 /// Parses and resolves a program, and stops there: what a lint needs. Reports every problem.
-pub fn check(roots: Vec<Source>, reader: &dyn Reader, catalogue: &Arc<Catalogue>) -> Checked {
-    let mut loaded = ir::load::load(roots, reader);
+pub fn check(roots: impl Into<Roots>, reader: &dyn Reader, catalogue: &Arc<Catalogue>) -> Checked {
+    let mut loaded = ir::load::load(roots.into(), reader);
     let (program, found) = ir::resolve(&loaded, catalogue);
     let mut problems = std::mem::take(&mut loaded.problems);
     problems.extend(found);
@@ -55,12 +59,14 @@ pub fn check(roots: Vec<Source>, reader: &dyn Reader, catalogue: &Arc<Catalogue>
         program: Arc::new(program),
         problems,
         prelude: loaded.prelude_source,
+        tier: loaded.tier,
+        idle_default: loaded.idle_default,
     }
 }
 
 /// Compiles a program; there is a plan only when no problem is an error.
 pub fn compile(
-    roots: Vec<Source>,
+    roots: impl Into<Roots>,
     reader: &dyn Reader,
     catalogue: &Arc<Catalogue>,
 ) -> (Option<plan::Plan>, Arc<Sources>, Vec<Diagnostic>) {

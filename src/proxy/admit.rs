@@ -192,16 +192,17 @@ fn charges(
     charges
 }
 
-/// Tokens that an attempt is expected to use.
+/// Tokens that an attempt is expected to use; a request that nobody is asked for uses none.
 fn tokens(decided: &Decided, index: Option<usize>) -> u64 {
-    let output = index.and_then(|index| decided.longest.get(index).copied()).unwrap_or(0);
+    let Some(index) = index else { return 0 };
+    let output = decided.longest.get(index).copied().unwrap_or(0);
     decided.input_at_most.saturating_add(output.min(EXPECTED_OUTPUT))
 }
 
 fn add(charges: &mut Vec<Charge>, whose: &str, limit: &Limit, tokens: u64) {
     let kinds = [(limit.requests, "requests", 1, false), (limit.tokens, "tokens", tokens, true)];
     for (units, what, cost, tokens) in kinds {
-        let Some(units) = units else { continue };
+        let Some(units) = units.filter(|_| cost > 0) else { continue };
         charges.push(Charge {
             id: format!("{whose}:{what}"),
             rate: Rate { units, window: limit.window },

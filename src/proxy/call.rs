@@ -1,13 +1,15 @@
 //! A call as it came in: read whole, within its limit.
 
 use std::io::Read as _;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Request};
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Limited};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
 
 use crate::proxy::failure::Failure;
+use crate::proxy::gate::{Gate, Room};
 use crate::wire::Client;
 
 /// How a body is packed.
@@ -61,20 +63,26 @@ pub(super) struct Call {
     pub(super) body: Bytes,
     /// The client wants to know how its request was decided.
     pub(super) debug: bool,
+    /// The room that the body takes, among all bodies.
+    pub(super) _room: Room,
 }
 
 fn too_large(most: usize) -> Failure {
     Failure::client(413, format!("the body is larger than {most} bytes"))
 }
 
-/// Reads a call, of so many bytes at most.
+/// What a client has to send in a second, on average, once the time for small bodies is over, in bytes.
+const BYTES_PER_SECOND_MIN: usize = 32 << 10;
+
+/// Reads a call, within the limits of the gate.
 pub(super) async fn read(
     id: String,
     client: Client,
     key: Option<String>,
     request: Request<Body>,
-    most: usize,
+    gate: &Gate,
 ) -> Result<Call, Failure> {
+    let most = gate.settings.body_bytes;
     let (mut head, body) = request.into_parts();
     let encoding = Encoding::of(head.headers.get("content-encoding").and_then(|value| value.to_str().ok()))?;
     let said = head
@@ -85,24 +93,52 @@ pub(super) async fn read(
     if said.is_some_and(|said| said > most) {
         return Err(too_large(most));
     }
-    let read = Limited::new(body, most).collect().await;
-    let body = read.map_err(|error| {
-        if error.is::<http_body_util::LengthLimitError>() {
-            too_large(most)
-        } else {
-            Failure::client(400, "the body could not be read to its end")
-        }
-    })?;
+    let mut room = gate.room()?;
+    let body = whole(body, most, gate.settings.body_wait, &mut room).await?;
     let body = match encoding {
-        None => body.to_bytes(),
+        None => body,
         Some(encoding) => {
             head.headers.remove("content-encoding");
             // Unpacking may take long; other requests do not wait for it.
-            let unpacking = tokio::task::spawn_blocking(move || encoding.unpack(&body.to_bytes(), most));
-            unpacking.await.map_err(|_| Failure::client(400, "the body could not be unpacked"))??
+            let unpacking = tokio::task::spawn_blocking(move || encoding.unpack(&body, most));
+            let body = unpacking.await.map_err(|_| Failure::client(400, "the body could not be unpacked"))??;
+            room.grow(body.len())?;
+            body
         }
     };
     let debug = head.headers.get("x-debug").is_some_and(|value| value == "true" || value == "1");
     let query = head.uri.query().map_or_else(String::new, |query| format!("?{query}"));
-    Ok(Call { id, client, key, headers: head.headers, query, body, debug })
+    Ok(Call { id, client, key, headers: head.headers, query, body, debug, _room: room })
+}
+
+/// A body as it comes in: of so many bytes at most, and not slower than it may be.
+async fn whole(mut body: Body, most: usize, wait: Duration, room: &mut Room) -> Result<Bytes, Failure> {
+    let mut pieces: Vec<Bytes> = Vec::new();
+    let mut size = 0;
+    let began = tokio::time::Instant::now();
+    loop {
+        let more = u64::try_from(size / BYTES_PER_SECOND_MIN).unwrap_or(u64::MAX);
+        let until = began + wait + Duration::from_secs(more);
+        let next = tokio::time::timeout_at(until, body.frame()).await;
+        let next = next.map_err(|_| Failure::client(408, "the body does not come in; send it again"))?;
+        let Some(frame) = next else { break };
+        let frame = frame.map_err(|_| Failure::client(400, "the body could not be read to its end"))?;
+        let Ok(piece) = frame.into_data() else { continue };
+        size += piece.len();
+        if size > most {
+            return Err(too_large(most));
+        }
+        room.grow(size)?;
+        if !piece.is_empty() {
+            pieces.push(piece);
+        }
+    }
+    match pieces.len() {
+        0 | 1 => Ok(pieces.pop().unwrap_or_default()),
+        _ => {
+            let mut all = BytesMut::with_capacity(size);
+            pieces.iter().for_each(|piece| all.extend_from_slice(piece));
+            Ok(all.freeze())
+        }
+    }
 }

@@ -15,6 +15,8 @@ use crate::proxy::failure::{Blame, Failure};
 pub(super) struct Gate {
     pub(super) settings: Overload,
     places: Arc<Semaphore>,
+    /// Room for bodies, in pieces.
+    room: Arc<Semaphore>,
     waiting: AtomicUsize,
     /// Places of a key or a model, by its name and how many there are.
     named: Mutex<HashMap<(String, usize), Arc<Semaphore>>>,
@@ -24,6 +26,35 @@ pub(super) struct Gate {
 #[derive(Debug)]
 pub(super) struct Place {
     _permit: OwnedSemaphorePermit,
+}
+
+/// Room for bodies is given in pieces of so many bytes.
+const PIECE: usize = 4_096;
+
+/// The room of a body, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Room {
+    held: OwnedSemaphorePermit,
+    bytes: usize,
+}
+
+impl Room {
+    /// Takes more of it, so that there is room for so many bytes.
+    pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Failure> {
+        self.bytes = self.bytes.max(bytes);
+        let pieces = self.bytes.div_ceil(PIECE).saturating_sub(self.held.num_permits());
+        if pieces == 0 {
+            return Ok(());
+        }
+        let semaphore = Arc::clone(self.held.semaphore());
+        let more = u32::try_from(pieces).ok().and_then(|pieces| semaphore.try_acquire_many_owned(pieces).ok());
+        let more = more.ok_or_else(|| {
+            let message = "the router holds as many bytes of requests as it may";
+            Failure::new(Blame::Router, 503, message).with_header("retry-after", "1")
+        })?;
+        self.held.merge(more);
+        Ok(())
+    }
 }
 
 /// One who waits, until it is dropped: also when the client goes.
@@ -40,6 +71,7 @@ impl Gate {
         Self {
             settings,
             places: Arc::new(Semaphore::new(settings.concurrent)),
+            room: Arc::new(Semaphore::new((settings.bodies_bytes / PIECE).min(Semaphore::MAX_PERMITS))),
             waiting: AtomicUsize::new(0),
             named: Mutex::default(),
         }
@@ -57,6 +89,13 @@ impl Gate {
             let message = format!("the router is at its limit of {} requests at once", self.settings.concurrent);
             Failure::new(Blame::Router, 503, message).with_header("retry-after", "1")
         })
+    }
+
+    /// Room for a body, none of it taken yet.
+    pub(super) fn room(&self) -> Result<Room, Failure> {
+        let held = Arc::clone(&self.room).try_acquire_many_owned(0);
+        let held = held.map_err(|_| Failure::new(Blame::Router, 503, "the router holds too many requests"))?;
+        Ok(Room { held, bytes: 0 })
     }
 
     /// A place among those of a key or a model.

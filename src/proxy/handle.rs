@@ -165,7 +165,7 @@ async fn answer(app: &App, client: Client, request: Request, id: &str, notes: &m
         places.push(gate.enter_named("the router", n).await?);
     }
     let began = app.took(Stage::Queue, began);
-    let call = Arc::new(call::read(id.to_owned(), client, key, request, gate.settings.body_bytes).await?);
+    let call = Arc::new(call::read(id.to_owned(), client, key, request, &gate).await?);
     app.took(Stage::Read, began);
     let wanted = Wanted { words: active.dry_run, json: call.debug };
     let began = app.clock.instant();
@@ -297,7 +297,7 @@ async fn count(app: &App, request: Request, id: &str) -> Result<Response, Failur
     let gate = app.gate();
     let _place = gate.enter().await?;
     let key = key.map(|key| key.name.clone());
-    let call = call::read(id.to_owned(), Client::Messages, key, request, gate.settings.body_bytes).await?;
+    let call = call::read(id.to_owned(), Client::Messages, key, request, &gate).await?;
     let call = Arc::new(call);
     let decided = decided(app, &active, &call, Wanted::default(), None).await?;
     if let Some(attempt) = decided.decision.attempts.first().filter(|_| !active.dry_run) {
@@ -338,7 +338,7 @@ pub(super) async fn explain(State(app): State<App>, request: Request) -> Respons
         let gate = app.gate();
         let _place = gate.enter().await?;
         let key = key.map(|key| key.name.clone());
-        let mut call = call::read(id.clone(), Client::Messages, key, request, gate.settings.body_bytes).await?;
+        let mut call = call::read(id.clone(), Client::Messages, key, request, &gate).await?;
         let recorded = crate::tools::request::read(&call.body, None).map_err(|error| Failure::client(400, error.0))?;
         call.client = recorded.client;
         call.body = recorded.body.into();

@@ -14,6 +14,7 @@ mod handle;
 mod headers;
 mod keys;
 mod learnt;
+mod listen;
 pub mod logging;
 mod metrics;
 mod models;
@@ -23,6 +24,7 @@ mod profile;
 mod record;
 pub mod recording;
 pub mod reload;
+mod reseal;
 mod respond;
 mod stats;
 mod tally;
@@ -37,8 +39,9 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::Router;
 use axum::routing::{any, get, post};
-use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
+use tower_http::compression::predicate::{NotForContentType, Predicate as _, SizeAbove};
+use tower_http::compression::{CompressionLayer, CompressionLevel};
 
 use crate::config::Configuration;
 use crate::config::cache::Place;
@@ -51,6 +54,7 @@ use crate::proxy::attempts::Hedges;
 use crate::proxy::gate::Gate;
 use crate::proxy::keys::Keyring;
 use crate::proxy::learnt::Learnt;
+pub use crate::proxy::listen::DRAIN;
 use crate::proxy::metrics::Metrics;
 use crate::proxy::profile::Profile;
 use crate::proxy::recording::Recording;
@@ -62,8 +66,6 @@ use crate::state::store::Store;
 
 pub(crate) use crate::proxy::upstream::reason;
 
-/// How long requests under way are waited for when the router stops.
-pub const DRAIN: Duration = Duration::from_secs(30);
 /// How long an idle connection to a provider is kept.
 const POOL_IDLE: Duration = Duration::from_secs(90);
 
@@ -247,8 +249,9 @@ impl App {
     pub fn replace(&self, active: Active) {
         let wanted = &active.configuration.record;
         let known = self.recording.load_full();
-        if known.as_ref().map(|recording| &recording.settings) != wanted.as_ref() {
-            match wanted.as_ref().map(Recording::open).transpose() {
+        let other_keys = self.active().configuration.encryption != active.configuration.encryption;
+        if known.as_ref().map(|recording| &recording.settings) != wanted.as_ref() || other_keys {
+            match open::recording(&active, &self.clock) {
                 Ok(recording) => {
                     self.recording.store(recording.map(Arc::new));
                     known.inspect(|known| known.close());
@@ -260,7 +263,7 @@ impl App {
         if before.configuration.store.kind != active.configuration.store.kind {
             tracing::warn!("another `store` is taken when the router starts again");
         }
-        if before.cache_place() != active.cache_place() {
+        if before.cache_place() != active.cache_place() || other_keys {
             match open::cache(&active, &self.clock) {
                 Ok(cache) => self.cache.store(cache.map(Arc::new)),
                 Err(why) => tracing::error!("{why}: the cache stays as it was"),
@@ -284,7 +287,8 @@ fn router(app: App) -> Router {
             router = router.route(&path, get(stats::metrics));
         }
     }
-    router
+    let packed = app.active().configuration.compression;
+    let router = router
         .route("/v1/messages", post(handle::messages))
         .route("/v1/messages/count_tokens", post(handle::count_tokens))
         .route("/v1/chat/completions", post(handle::completions))
@@ -304,42 +308,37 @@ fn router(app: App) -> Router {
         .route("/debug/profile", get(stats::profile))
         .route("/", any(admin::hello))
         .fallback(admin::not_found)
-        .method_not_allowed_fallback(admin::wrong_method)
+        .method_not_allowed_fallback(admin::wrong_method);
+    let router = match packed {
+        None => router,
+        Some(packed) => {
+            let level = CompressionLevel::Precise(i32::try_from(packed.level).unwrap_or(1));
+            // A stream is given on as it comes, and packing would hold it back.
+            let whole = NotForContentType::const_new("text/event-stream");
+            let answers = SizeAbove::new(packed.threshold).and(whole);
+            router.layer(CompressionLayer::new().quality(level).compress_when(answers))
+        }
+    };
+    router
         .layer(axum::middleware::from_fn_with_state(app.clone(), admin::cors))
         .layer(axum::extract::DefaultBodyLimit::disable())
         .with_state(app)
 }
 
 /// Serves until `stop` is done, then waits for what is under way.
-pub async fn serve(
-    app: App,
-    listener: TcpListener,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
+pub async fn serve(app: App, listener: TcpListener, stop: impl Future<Output = ()>) {
     app.tasks.spawn_idle(checks::run(app.clone()));
     app.tasks.spawn_idle(stats::log_figures(app.clone()));
+    app.tasks.spawn_idle(reseal::run(app.clone()));
     let (tasks, recording, store) = (app.tasks.clone(), Arc::clone(&app.recording), Arc::clone(&app.store));
-    let listener = listener.tap_io(|stream| {
-        // Without it each event of a stream may wait 40 ms for the acknowledgement of the one before.
-        let _ = stream.set_nodelay(true);
-    });
-    let (stopped, mut was_stopped) = tokio::sync::watch::channel(false);
-    let serving = axum::serve(listener, router(app)).with_graceful_shutdown(async move {
-        stop.await;
-        let _ = stopped.send(true);
-    });
-    let overdue = async {
-        let _ = was_stopped.wait_for(|stopped| *stopped).await;
-        tokio::time::sleep(DRAIN).await;
-    };
-    tokio::select! {
-        ended = std::future::IntoFuture::into_future(serving) => ended?,
-        () = overdue => tracing::warn!("requests were still under way after {} s", DRAIN.as_secs()),
-    }
+    let overload = app.gate().settings;
+    let places = overload.concurrent.saturating_add(overload.queue);
+    let connections = tasks.clone();
+    let spawn = |connection: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| connections.spawn_idle(connection);
+    listen::serve(listener, router(app), places, stop, spawn).await;
     tasks.finish(DRAIN).await;
     store.close().await;
     if let Some(recording) = recording.swap(None) {
         let _ = tokio::task::spawn_blocking(move || recording.close()).await;
     }
-    Ok(())
 }

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use crate::config::Configuration;
 use crate::config::cache::Place;
-use crate::config::service::StoreKind;
+use crate::config::service::{MasterKey, StoreKind};
+use crate::proxy::recording::Recording;
 use crate::proxy::{Active, random, tasks::Tasks};
 use crate::state::State;
 use crate::state::cache::folder::Folder;
 use crate::state::cache::memory::Memory;
 use crate::state::cache::{self, Cache};
 use crate::state::clock::Clock;
+use crate::state::seal::{Seal, master_of};
 use crate::state::store::Store;
 use crate::state::store::journal::Journal;
 use crate::state::store::local::Local;
@@ -25,10 +28,32 @@ pub(super) fn cache(active: &Active, clock: &Clock) -> Result<Option<Cache>, Str
             cache::Place::Folder(folder.map_err(|error| format!("cache: {}: {error}", path.display()))?)
         }
         Place::Redis(url, prefix) => {
+            let encryption = active.configuration.encryption.as_ref();
+            if encryption.is_some_and(|encryption| matches!(encryption.key, MasterKey::File(_))) {
+                tracing::warn!(
+                    "answers in Redis are encrypted with a key of this machine: set `security.encryption.key`, so that other routers can read them"
+                );
+            }
             cache::Place::Redis(cache::redis::Redis::new(url.reveal(), prefix, clock.clone())?)
         }
     };
-    Ok(Some(Cache::new(place, compress)))
+    Ok(Some(Cache::new(place, compress, seal(&active.configuration, clock)?)))
+}
+
+/// What encrypts what is written down, where that is wanted.
+pub fn seal(configuration: &Configuration, clock: &Clock) -> Result<Option<Seal>, String> {
+    let Some(wanted) = &configuration.encryption else { return Ok(None) };
+    let master = match &wanted.key {
+        MasterKey::Given(master) => *master,
+        MasterKey::File(path) => master_of(path)?,
+    };
+    Ok(Some(Seal::new(&master, wanted.rotation, clock.clone())))
+}
+
+/// The recording of traffic, where it is wanted.
+pub fn recording(active: &Active, clock: &Clock) -> Result<Option<Recording>, String> {
+    let Some(wanted) = active.configuration.record.as_ref().filter(|_| !active.dry_run) else { return Ok(None) };
+    Recording::open(wanted, seal(&active.configuration, clock)?).map(Some)
 }
 
 /// The store, and what its user should know about it. Fills the state with what the store holds.
@@ -43,7 +68,7 @@ pub async fn store(
         return Ok((memory(), Vec::new()));
     }
     match &active.configuration.store.kind {
-        StoreKind::Memory => Ok((memory(), Vec::new())),
+        StoreKind::Memory => Ok((memory(), active.configuration.store.forgets.iter().cloned().collect())),
         StoreKind::Sqlite { path, implied } => {
             let (path, filled, at) = (path.clone(), state.clone(), clock.clone());
             let opening = tokio::task::spawn_blocking(move || Journal::open(&path, &filled, &at));

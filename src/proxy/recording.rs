@@ -15,9 +15,11 @@ use crate::proxy::call::Call;
 use crate::proxy::decide::Decided;
 use crate::proxy::{Active, App, headers};
 use crate::state::rotating::{self, Rotating};
+use crate::state::seal::Seal;
 use crate::tools::request::{self, Recorded};
 use crate::traffic::fields::Kept;
 use crate::traffic::line::{Line, Tokens, body_of};
+use crate::traffic::sealed;
 use crate::wire::event::Usage;
 
 /// The most lines that wait to be written.
@@ -38,6 +40,7 @@ pub struct Recording {
 
 enum Message {
     Line(Box<Waiting>),
+    Reseal,
     Stop,
 }
 
@@ -50,7 +53,7 @@ struct Waiting {
 
 impl Recording {
     /// Opens the file, and starts to write. An error says why it cannot be written.
-    pub fn open(settings: &Record) -> Result<Self, String> {
+    pub fn open(settings: &Record, seal: Option<Seal>) -> Result<Self, String> {
         let rotating = rotating::Settings {
             path: settings.path.clone(),
             max_size: settings.max_size,
@@ -62,7 +65,7 @@ impl Recording {
         let waiting_bytes = Arc::new(AtomicUsize::new(0));
         let (bytes, bodies) = (Arc::clone(&waiting_bytes), settings.bodies);
         let work = std::thread::Builder::new().name("recording".to_owned());
-        let thread = work.spawn(move || write_all(&receiver, file, bodies, &bytes));
+        let thread = work.spawn(move || write_all(&receiver, file, bodies, &bytes, seal.as_ref()));
         let thread = thread.map_err(|error| format!("record: {error}"))?;
         Ok(Self {
             settings: settings.clone(),
@@ -80,6 +83,11 @@ impl Recording {
         if let Some(thread) = thread {
             let _ = thread.join();
         }
+    }
+
+    /// Has lines that were encrypted with a key of the past encrypted again.
+    pub(super) fn reseal(&self) {
+        let _ = self.sender.try_send(Message::Reseal);
     }
 
     fn send(&self, waiting: Waiting) {
@@ -207,12 +215,32 @@ impl Drop for Gathered {
 
 // --- the thread that writes --------------------------------------------------------------------------------------------
 
-fn write_all(receiver: &Receiver<Message>, mut lines: Rotating, bodies: bool, waiting_bytes: &AtomicUsize) {
+fn write_all(
+    receiver: &Receiver<Message>,
+    mut lines: Rotating,
+    bodies: bool,
+    waiting_bytes: &AtomicUsize,
+    seal: Option<&Seal>,
+) {
     let mut works = true;
     while let Ok(message) = receiver.recv() {
-        let Message::Line(waiting) = message else { break };
+        let waiting = match message {
+            Message::Line(waiting) => waiting,
+            Message::Reseal => {
+                let resealed = seal.map_or(Ok(()), |seal| lines.change_all(|line| sealed::again(line, seal)));
+                if let Err(error) = resealed {
+                    tracing::error!("the recording {} cannot be encrypted again: {error}", lines.path().display());
+                }
+                continue;
+            }
+            Message::Stop => break,
+        };
         let size = waiting.call.body.len();
-        let written = lines.add(complete(*waiting, bodies).written().as_bytes());
+        let mut line = complete(*waiting, bodies).written();
+        if let Some(seal) = seal {
+            line = sealed::line(&line, seal);
+        }
+        let written = lines.add(line.as_bytes());
         waiting_bytes.fetch_sub(size, Ordering::Relaxed);
         match written {
             Ok(()) => works = true,

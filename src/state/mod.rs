@@ -7,6 +7,7 @@ pub mod health;
 pub mod ledger;
 pub mod limits;
 pub mod rotating;
+pub mod seal;
 pub mod sessions;
 pub mod store;
 pub mod usage;

@@ -1,7 +1,7 @@
 //! A file that grows, and is set aside when it is full: `name`, `name.1`, the oldest last; packed with gzip where wanted.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
 
 /// How a file is set aside.
@@ -54,6 +54,36 @@ impl Rotating {
         }
         self.file.write_all(line)?;
         self.size += length;
+        Ok(())
+    }
+
+    /// Goes through all lines of the file and of those that were set aside and are not packed, and writes those anew for
+    /// which there is another text, with its end. A file is written beside and moved over.
+    pub fn change_all(&mut self, change: impl Fn(&str) -> Option<String>) -> std::io::Result<()> {
+        let path = self.settings.path.clone();
+        let aside = (1..=self.settings.max_files).map(|n| numbered(&path, n, ""));
+        for file in std::iter::once(path.clone()).chain(aside).filter(|file| file.is_file()) {
+            let mut changed = false;
+            let mut beside = file.as_os_str().to_owned();
+            beside.push(".new");
+            let beside = PathBuf::from(beside);
+            let mut options = File::options();
+            options.create(true).truncate(true).write(true);
+            #[cfg(unix)]
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            let mut written = std::io::BufWriter::new(options.open(&beside)?);
+            let mut lines = std::io::BufReader::new(File::open(&file)?);
+            let mut line = String::new();
+            while lines.read_line(&mut line)? > 0 {
+                let other = change(&line);
+                changed |= other.is_some();
+                written.write_all(other.as_deref().unwrap_or(&line).as_bytes())?;
+                line.clear();
+            }
+            written.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
+            if changed { std::fs::rename(&beside, &file)? } else { std::fs::remove_file(&beside)? }
+        }
+        *self = Self::open(self.settings.clone())?;
         Ok(())
     }
 

@@ -10,6 +10,7 @@ pub mod lint;
 pub mod reference;
 pub mod request;
 pub mod schema;
+pub mod sections;
 pub mod test;
 pub mod witness;
 

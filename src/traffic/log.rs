@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use crate::state::seal::Seal;
 use crate::tools::request::BYTES_MAX;
 use crate::traffic::line::Line;
+use crate::traffic::sealed;
 use crate::traffic::simulate::Incoming;
 
 /// Reads the requests of some logs, one after another; each goes to `take`, and what cannot be read to `complain`. Ends
@@ -15,6 +17,7 @@ use crate::traffic::simulate::Incoming;
 pub fn read(
     logs: &[PathBuf],
     start_ms: i64,
+    seal: Option<&Seal>,
     mut take: impl FnMut(Incoming),
     mut complain: impl FnMut(String),
 ) -> Result<(), String> {
@@ -23,7 +26,8 @@ pub fn read(
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return;
         }
-        match Line::read(bytes) {
+        let read = sealed::open(bytes, seal).and_then(|plain| Line::read(plain.as_deref().unwrap_or(bytes)));
+        match read {
             Ok((line, recorded)) => {
                 // What has no time of its own comes at the same time as what stands before it.
                 let time = line.time.as_deref().and_then(|time| time.parse::<Timestamp>().ok());

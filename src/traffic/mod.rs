@@ -7,4 +7,5 @@ pub mod line;
 pub mod log;
 pub mod replay;
 pub mod report;
+pub mod sealed;
 pub mod simulate;

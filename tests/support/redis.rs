@@ -18,10 +18,32 @@ impl Redis {
     pub fn start() -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let folder = Folder::new();
-        let child = spawn(port, &folder);
+        let child = spawn(port, &folder, &[]);
         let redis = Self { port, _folder: folder, child };
         redis.wait();
         redis
+    }
+
+    /// One that speaks TLS on a second port; gives that, and the certificate that says who it is.
+    pub fn start_with_tls() -> (Self, u16, std::path::PathBuf) {
+        let [port, tls] = [(), ()].map(|()| TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
+        let folder = Folder::new();
+        let make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE";
+        let made = Command::new("sh").args(["-c", make]).current_dir(&folder.0).output().unwrap();
+        assert!(made.status.success(), "`openssl` is installed: {made:?}");
+        let tls_port = tls.to_string();
+        let options = [
+            ["--tls-port", tls_port.as_str()],
+            ["--tls-cert-file", "cert.pem"],
+            ["--tls-key-file", "key.pem"],
+            ["--tls-ca-cert-file", "cert.pem"],
+            ["--tls-auth-clients", "no"],
+        ];
+        let child = spawn(port, &folder, &options.concat());
+        let certificate = folder.0.join("cert.pem");
+        let redis = Self { port, _folder: folder, child };
+        redis.wait();
+        (redis, tls, certificate)
     }
 
     fn wait(&self) {
@@ -68,18 +90,24 @@ impl Redis {
 
     /// It comes back, with what it wrote.
     pub fn start_again(&mut self) {
-        self.child = spawn(self.port, &self._folder);
+        self.child = spawn(self.port, &self._folder, &[]);
         self.wait();
     }
 }
 
-fn spawn(port: u16, folder: &Folder) -> Child {
+fn spawn(port: u16, folder: &Folder, more: &[&str]) -> Child {
     let port = port.to_string();
     // Everything is written at once, so that a restart forgets nothing.
     let options =
         ["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--appendfsync", "always"];
     let mut command = Command::new("redis-server");
-    command.args(options).current_dir(&folder.0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .args(options)
+        .args(more)
+        .current_dir(&folder.0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     command.spawn().expect("`redis-server` is installed: ./test does it")
 }
 

@@ -175,6 +175,8 @@ pub struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: String,
+    /// The body as it came.
+    pub raw: Vec<u8>,
     /// When each piece of the body came, since the request was sent.
     pub pieces: Vec<(Duration, String)>,
 }
@@ -293,6 +295,6 @@ impl Connection {
             body = vec![0; of("content-length").and_then(|length| length.parse().ok()).unwrap_or(0)];
             self.reader.read_exact(&mut body).unwrap();
         }
-        Answer { status, headers, body: String::from_utf8_lossy(&body).into_owned(), pieces }
+        Answer { status, headers, body: String::from_utf8_lossy(&body).into_owned(), raw: body, pieces }
     }
 }

@@ -144,6 +144,10 @@ codes! {
         "A `# lint: allow` needs a code that exists and a reason behind it.",
         bad "# lint: allow(W401)\nlet a = \"gpt-5\"\ndefault { route \"gpt-5\" }",
         good "# lint: allow(W401) kept for the next quarter\nlet a = \"gpt-5\"\ndefault { route \"gpt-5\" }";
+    BAD_SECTION = "E229" "bad-section",
+        "A section of the configuration that routes says something that cannot be carried out: a condition that no request is known by, a rule without a model, a currency other than dollars.",
+        bad "",
+        good "default { route \"gpt-5\" }";
     SOURCE_TOO_LARGE = "E301" "source-too-large",
         "A file is larger than a rule file may be (16 MiB), or not UTF-8.",
         bad "",

@@ -18,6 +18,30 @@ pub const PRELUDE: &str = include_str!("../../../rules/prelude.route");
 /// The name that messages give it.
 pub const PRELUDE_NAME: &str = "prelude.route";
 
+/// A text that is no rule file, and is read as one: its rules are a second tier, behind those of all rule files.
+#[derive(Debug, Clone)]
+pub struct Tier {
+    /// The text.
+    pub source: Source,
+    /// Reads it. The places of the items are places of the text.
+    pub read: fn(&Source, SourceId) -> (File, Vec<Diagnostic>),
+}
+
+/// What a program starts from.
+#[derive(Debug, Clone, Default)]
+pub struct Roots {
+    /// Rule files, one after another in one program.
+    pub files: Vec<Source>,
+    /// What stands behind them.
+    pub tier: Option<Tier>,
+}
+
+impl From<Vec<Source>> for Roots {
+    fn from(files: Vec<Source>) -> Self {
+        Self { files, tier: None }
+    }
+}
+
 /// The texts of a program and all its items, in the order in which they stand.
 #[derive(Debug)]
 pub struct Loaded {
@@ -31,6 +55,10 @@ pub struct Loaded {
     pub prelude_source: SourceId,
     /// What did not parse or could not be read.
     pub problems: Vec<Diagnostic>,
+    /// The text of the tier, where there is one.
+    pub tier: Option<SourceId>,
+    /// The default of the tier, where that of a rule file serves.
+    pub idle_default: Option<Span>,
 }
 
 /// Reads files by their path relative to the folder of the file that the program starts from.
@@ -55,16 +83,18 @@ impl Reader for NoFiles {
     }
 }
 
-/// Loads the programs of some root texts, one after another in one program, with all that they use.
-pub fn load(roots: Vec<Source>, reader: &dyn Reader) -> Loaded {
+/// Loads a program with all that it uses.
+pub fn load(roots: Roots, reader: &dyn Reader) -> Loaded {
     let mut loader =
         Loader { sources: Sources::default(), reader, seen: HashSet::new(), stack: Vec::new(), problems: Vec::new() };
     let mut items = Vec::new();
-    for root in roots {
+    for root in roots.files {
         let name = root.name.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
         loader.seen.insert(name.clone());
         loader.file(root, &name, &mut items);
     }
+    let mut idle_default = None;
+    let tier = roots.tier.map(|tier| loader.tier(tier, &mut items, &mut idle_default));
     let prelude_source = loader.sources.add(Source::new(PRELUDE_NAME, PRELUDE));
     let (prelude, found) = syntax::parse(loader.sources.get(prelude_source), prelude_source);
     loader.problems.extend(found);
@@ -74,6 +104,8 @@ pub fn load(roots: Vec<Source>, reader: &dyn Reader) -> Loaded {
         prelude: prelude.items,
         prelude_source,
         problems: loader.problems,
+        tier,
+        idle_default,
     }
 }
 
@@ -107,6 +139,26 @@ impl Loader<'_> {
             }
         }
         self.stack.pop();
+    }
+
+    /// The items of a tier, whose default serves where there is no other one.
+    fn tier(&mut self, tier: Tier, items: &mut Vec<Item>, idle_default: &mut Option<Span>) -> SourceId {
+        let id = self.sources.add(tier.source);
+        let (file, problems) = (tier.read)(self.sources.get(id), id);
+        self.problems.extend(problems);
+        let is_default = |item: &Item| matches!(item.kind, ItemKind::Default(_));
+        let has_default = items.iter().any(is_default);
+        let has_rules = items.iter().any(|item| matches!(item.kind, ItemKind::Rule(_)));
+        for item in file.items {
+            // A default that nobody wrote, which has no place, is for programs without rule files.
+            let is_written = !item.place.0.range().is_empty();
+            if is_default(&item) && (has_default || (has_rules && !is_written)) {
+                *idle_default = is_written.then_some(item.place.0);
+            } else {
+                items.push(item);
+            }
+        }
+        id
     }
 
     fn language(&mut self, file: &File) {

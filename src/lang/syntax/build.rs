@@ -289,11 +289,11 @@ impl Builder {
     fn expect(&mut self, pair: Pair<'_, G>) -> Expect {
         let inner = Children::of(pair).next();
         match inner.as_rule() {
-            // expect_rule = { kw_not? ~ kw_rule ~ (kw_default | name) }
+            // expect_rule = { kw_not? ~ kw_rule ~ (kw_default | rule_name) }
             G::expect_rule => {
                 let mut parts = Children::of(inner);
                 let negated = parts.take(G::kw_not).is_some();
-                let rule = parts.skip(&[G::kw_rule, G::default_token]).take(G::name_token);
+                let rule = parts.skip(&[G::kw_rule, G::default_token]).take(G::rule_name_token);
                 Expect::Rule { negated, rule: rule.map(|pair| self.name(&pair)) }
             }
             G::route_expected => Expect::Route(self.target(Children::of(inner).next())),

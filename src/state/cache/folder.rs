@@ -73,6 +73,25 @@ impl Folder {
         written
     }
 
+    /// Goes through all answers, and changes them.
+    pub(super) fn change_all(&self, change: impl Fn(&Key, &[u8]) -> Change) {
+        for (_, path, _) in files(&self.path) {
+            let Some((key, read)) = key_of(&path).zip(std::fs::read(&path).ok()) else { continue };
+            let Some((until, packed)) = read.split_first_chunk::<8>() else { continue };
+            match change(&key, packed) {
+                Change::Keep => {}
+                Change::Delete => {
+                    let _ = std::fs::remove_file(&path);
+                }
+                Change::Replace(packed) => {
+                    if let Err(error) = self.write(&path, &packed, i64::from_be_bytes(*until)) {
+                        tracing::warn!("an answer cannot be written again: {error}");
+                    }
+                }
+            }
+        }
+    }
+
     /// Deletes the oldest files, until a tenth of the room is free and the new one fits.
     fn make_room(&self, size: u64) {
         let mut all = files(&self.path);
@@ -89,6 +108,26 @@ impl Folder {
         }
         self.bytes.store(bytes + size, Ordering::Relaxed);
     }
+}
+
+/// What becomes of an answer.
+pub(super) enum Change {
+    Keep,
+    Delete,
+    Replace(Vec<u8>),
+}
+
+/// The key of a file's name.
+fn key_of(path: &Path) -> Option<Key> {
+    let name = path.file_name()?.to_str()?.strip_suffix(".answer")?;
+    let mut key = [0; 32];
+    if name.len() != 2 * key.len() {
+        return None;
+    }
+    for (at, byte) in key.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(name.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(key)
 }
 
 /// When each file was written, and its size.

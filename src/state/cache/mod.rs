@@ -14,9 +14,10 @@ use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 use tokio::sync::watch;
 
-use crate::state::cache::folder::Folder;
+use crate::state::cache::folder::{Change, Folder};
 use crate::state::cache::memory::Memory;
 use crate::state::cache::redis::Redis;
+use crate::state::seal::{self, Seal};
 
 /// The largest answer that is kept, in bytes.
 pub const ANSWER_BYTES_MAX: usize = 4 << 20;
@@ -60,6 +61,8 @@ pub enum Place {
 pub struct Cache {
     place: Place,
     compress: bool,
+    /// What encrypts what leaves this process.
+    seal: Option<Seal>,
     under_way: Arc<Mutex<HashMap<Key, watch::Receiver<()>>>>,
 }
 
@@ -89,8 +92,27 @@ pub enum Flight {
 
 impl Cache {
     /// A cache in a place.
-    pub fn new(place: Place, compress: bool) -> Self {
-        Self { place, compress, under_way: Arc::default() }
+    pub fn new(place: Place, compress: bool, seal: Option<Seal>) -> Self {
+        Self { place, compress, seal, under_way: Arc::default() }
+    }
+
+    /// What encrypts what leaves this process, where something does: in memory nothing is at rest.
+    fn seal(&self) -> Option<&Seal> {
+        self.seal.as_ref().filter(|_| !matches!(self.place, Place::Memory(_)))
+    }
+
+    /// Encrypts what was encrypted with a key of the past again, and deletes what was not encrypted. Blocks.
+    pub fn reseal(&self) {
+        if let (Some(seal), Place::Folder(folder)) = (self.seal(), &self.place) {
+            folder.change_all(|key, packed| match seal::is_sealed(packed) {
+                true if !seal.is_old(packed) => Change::Keep,
+                true => seal
+                    .open(key, packed)
+                    .and_then(|plain| seal.seal(key, &plain))
+                    .map_or(Change::Delete, Change::Replace),
+                false => Change::Delete,
+            });
+        }
     }
 
     /// An answer that is kept. `now` is in milliseconds since 1970.
@@ -100,12 +122,19 @@ impl Cache {
             Place::Folder(folder) => folder.find(key, now).await,
             Place::Redis(redis) => redis.find(key).await,
         }?;
-        unpack(&packed)
+        match self.seal() {
+            Some(seal) => unpack(&seal.open(key, &packed)?),
+            None => unpack(&packed),
+        }
     }
 
     /// Keeps an answer for a while. What cannot be kept is left: a cache is no promise.
     pub async fn keep(&self, key: Key, kept: &Kept, ttl: Duration, now: i64) {
-        let packed = pack(kept, self.compress);
+        let mut packed = pack(kept, self.compress);
+        if let Some(seal) = self.seal() {
+            let Some(sealed) = seal.seal(&key, &packed) else { return };
+            packed = sealed;
+        }
         let ttl_ms = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
         let until = now.saturating_add(ttl_ms);
         match &self.place {

@@ -1,9 +1,7 @@
 //! Routing sections of JSON configurations as a `.route` file: this project's own, and those of musistudio's
 //! claude-code-router 1.x and 2.x. What cannot be carried over is said, in the file and to whoever imports.
 
-mod expression;
 mod musistudio;
-mod names;
 mod sections;
 
 use serde_json::{Map, Value};
@@ -11,6 +9,8 @@ use serde_json::{Map, Value};
 use crate::lang::schema::text::quote;
 use crate::lang::source::Source;
 use crate::tools::fmt;
+use crate::tools::sections::names::Names;
+use crate::tools::sections::one_line;
 
 /// What a configuration becomes.
 #[derive(Debug, Default)]
@@ -50,7 +50,7 @@ pub fn import(configuration: &Value, name: &str, rules_name: &str) -> Result<Imp
 #[derive(Debug, Default)]
 struct Writer {
     text: String,
-    names: names::Names,
+    names: Names,
     notes: Vec<String>,
 }
 
@@ -85,20 +85,11 @@ impl Writer {
     }
 }
 
-fn one_line(words: &str) -> String {
-    words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
 /// A chain of models, each as it is named in the language.
 fn route(chain: &[String]) -> String {
     let chain: Vec<String> =
         chain.iter().map(|model| if model == "model" { model.clone() } else { quote(model) }).collect();
     format!("route {}", chain.join(" else "))
-}
-
-/// A list of texts.
-fn list(texts: &[String]) -> String {
-    format!("[{}]", texts.iter().map(|text| quote(text)).collect::<Vec<_>>().join(", "))
 }
 
 /// The texts of a JSON list; none where it is no list of texts, or empty.
@@ -124,7 +115,12 @@ fn without_key(entry: &mut Map<String, Value>, member: &str, owner: &str) -> Opt
     }
     let name: String =
         owner.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
-    let name = format!("{}_API_KEY", name.trim_matches('_'));
+    let ending = match member {
+        "password" => "PASSWORD",
+        "key" => "KEY",
+        _ => "API_KEY",
+    };
+    let name = format!("{}_{ending}", name.trim_matches('_'));
     entry.insert(member.to_owned(), Value::from(format!("${{{name}}}")));
     Some(name)
 }

@@ -6,8 +6,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::tools::import::names::word;
 use crate::tools::import::{Imported, Writer, one_line, route, texts, variable, without_key};
+use crate::tools::sections::names::word;
 
 /// The threshold where none is written.
 const LONG_CONTEXT: u64 = 60_000;

@@ -31,12 +31,12 @@ struct Allow {
 
 /// Takes out what is allowed. An allowance without a reason, of a code that is not there, or that silences nothing, is a
 /// problem of its own.
-/// `complete` says that every lint has spoken.
-pub(super) fn apply(sources: &Sources, prelude: SourceId, complete: bool, found: &mut Vec<Diagnostic>) {
+/// Nothing is allowed in `foreign` texts. `complete` says that every lint has spoken.
+pub(super) fn apply(sources: &Sources, foreign: &[SourceId], complete: bool, found: &mut Vec<Diagnostic>) {
     let mut allows = Vec::new();
     for (index, source) in (0u16..).zip(&sources.0) {
         let id = SourceId(index);
-        if id != prelude {
+        if !foreign.contains(&id) {
             read(source, id, &mut allows, found);
         }
     }

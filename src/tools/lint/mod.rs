@@ -14,6 +14,7 @@ mod duplicate_keyword;
 mod edit;
 mod first_turn_test;
 pub mod fix;
+mod idle_default;
 mod idle_part;
 mod idle_rule;
 mod impossible_condition;
@@ -78,6 +79,7 @@ pub static LINTS: &[&Lint] = &[
     &impossible_condition::LINT,
     &always_true::LINT,
     &unreachable_default::LINT,
+    &idle_default::LINT,
     &idle_part::LINT,
     &idle_rule::LINT,
     &boundary_gap::LINT,
@@ -124,7 +126,12 @@ pub fn run(checked: &Checked, read: ReadRequest<'_>) -> Findings {
     }
     found.retain(|problem| problem.is_error() || problem.span.source != checked.prelude);
     settle(&mut found);
-    allow::apply(&checked.sources, checked.prelude, whole, &mut found);
+    // What is no rule file is not mended as one.
+    for problem in found.iter_mut().filter(|problem| Some(problem.span.source) == checked.tier) {
+        problem.fix.clear();
+    }
+    let foreign: Vec<_> = checked.tier.into_iter().chain([checked.prelude]).collect();
+    allow::apply(&checked.sources, &foreign, whole, &mut found);
     found.sort_by_key(|problem| (problem.span, problem.code.id));
     found.dedup_by(|a, b| a.span == b.span && a.code.id == b.code.id && a.message == b.message);
     Findings { problems: found, given_up: given_up.into_inner() }

@@ -1,18 +1,22 @@
 //! The small expressions of `costOptimization`: comparisons joined by `&&`, `||` and `!`.
 
-use crate::lang::schema::text::quote;
+use crate::lang::source::Span;
+use crate::lang::syntax::tree::{Comparison, Condition, Operator, Place};
+use crate::tools::sections::build;
+use crate::tools::sections::node::Node;
 
 /// The deepest nesting of parentheses.
 const DEPTH_MAX: usize = 32;
 
-/// An expression as a condition, or why it is none.
-pub(super) fn condition(text: &str) -> Result<String, String> {
-    let tokens = tokens(text)?;
-    let mut reader = Reader { tokens: &tokens, at: 0, depth: 0 };
-    let read = reader.either()?;
+/// An expression as a condition, or why it is none, and where.
+pub(super) fn condition(node: &Node) -> Result<Condition, (Span, String)> {
+    let whole = |why: String| (node.span, why);
+    let tokens = tokens(node.text().ok_or_else(|| whole("it is no text".to_owned()))?).map_err(whole)?;
+    let mut reader = Reader { node, tokens: &tokens, at: 0, depth: 0 };
+    let read = reader.either().map_err(|why| (reader.here(), why))?;
     match reader.peek() {
-        None => Ok(read.text),
-        Some(token) => Err(format!("`{}` is one too many", token.words())),
+        None => Ok(read),
+        Some(token) => Err((reader.here(), format!("`{}` is one too many", token.words()))),
     }
 }
 
@@ -36,30 +40,34 @@ impl Token {
 /// Longer ones first.
 const SIGNS: &[&str] = &["===", "!==", "&&", "||", "<=", ">=", "==", "!=", "<", ">", "!", "(", ")"];
 
-fn tokens(text: &str) -> Result<Vec<Token>, String> {
-    let mut found = Vec::new();
+/// A token, and the bytes of the text that it stands at.
+type Placed = (Token, usize, usize);
+
+fn tokens(text: &str) -> Result<Vec<Placed>, String> {
+    let mut found: Vec<Placed> = Vec::new();
     let mut rest = text.trim_start();
     while let Some(first) = rest.chars().next() {
+        let start = text.len() - rest.len();
         let split = |at: usize| rest.split_at_checked(at).unwrap_or((rest, ""));
         if first.is_ascii_digit() {
             let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_').unwrap_or(rest.len());
             let (number, after) = split(end);
-            found.push(Token::Number(number.to_owned()));
+            found.push((Token::Number(number.to_owned()), start, text.len() - after.len()));
             rest = after;
         } else if first.is_alphabetic() || first == '_' {
             let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '.').unwrap_or(rest.len());
             let (word, after) = split(end);
-            found.push(Token::Word(word.to_owned()));
+            found.push((Token::Word(word.to_owned()), start, text.len() - after.len()));
             rest = after;
         } else if first == '"' || first == '\'' {
             let inner = split(1).1;
-            let (text, after) = inner.split_once(first).ok_or("a text has no end")?;
-            found.push(Token::Text(text.to_owned()));
+            let (words, after) = inner.split_once(first).ok_or("a text has no end")?;
+            found.push((Token::Text(words.to_owned()), start, text.len() - after.len()));
             rest = after;
         } else {
             let sign = SIGNS.iter().find(|sign| rest.starts_with(**sign));
             let sign = sign.ok_or_else(|| format!("`{first}` is not understood"))?;
-            found.push(Token::Sign(sign));
+            found.push((Token::Sign(sign), start, start + sign.len()));
             rest = split(sign.len()).1;
         }
         rest = rest.trim_start();
@@ -67,28 +75,28 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
     Ok(found)
 }
 
-/// A part that was read, and what joins its own parts.
-struct Part {
-    text: String,
-    joined: Option<&'static str>,
-}
-
-impl Part {
-    /// As it stands inside of another one.
-    fn inside(self, word: &'static str) -> String {
-        if self.joined.is_some_and(|own| own != word) { format!("({})", self.text) } else { self.text }
-    }
-}
-
 struct Reader<'t> {
-    tokens: &'t [Token],
+    node: &'t Node,
+    tokens: &'t [Placed],
     at: usize,
     depth: usize,
 }
 
 impl Reader<'_> {
     fn peek(&self) -> Option<&Token> {
-        self.tokens.get(self.at)
+        self.tokens.get(self.at).map(|(token, ..)| token)
+    }
+
+    /// Where the token stands that comes next; the last one at the end.
+    fn here(&self) -> Span {
+        let token = self.tokens.get(self.at).or(self.tokens.last());
+        token.map_or(self.node.span, |(_, from, to)| self.node.part(*from, *to))
+    }
+
+    /// From a token to the one that was read last.
+    fn since(&self, first: usize) -> Span {
+        let (from, to) = (self.tokens.get(first), self.tokens.get(self.at.saturating_sub(1)));
+        from.zip(to).map_or(self.node.span, |((_, from, _), (.., to))| self.node.part(*from, *to))
     }
 
     fn take(&mut self, sign: &str) -> bool {
@@ -97,20 +105,21 @@ impl Reader<'_> {
         there
     }
 
-    fn either(&mut self) -> Result<Part, String> {
-        self.joined("||", "or", Self::all)
+    fn either(&mut self) -> Result<Condition, String> {
+        self.joined("||", Condition::Or, Self::all)
     }
 
-    fn all(&mut self) -> Result<Part, String> {
-        self.joined("&&", "and", Self::one)
+    fn all(&mut self) -> Result<Condition, String> {
+        self.joined("&&", Condition::And, Self::one)
     }
 
     fn joined(
         &mut self,
         sign: &str,
-        word: &'static str,
-        part: fn(&mut Self) -> Result<Part, String>,
-    ) -> Result<Part, String> {
+        join: fn(Vec<Condition>, Place) -> Condition,
+        part: fn(&mut Self) -> Result<Condition, String>,
+    ) -> Result<Condition, String> {
+        let first = self.at;
         let mut parts = vec![part(self)?];
         while self.take(sign) {
             parts.push(part(self)?);
@@ -118,11 +127,10 @@ impl Reader<'_> {
         if parts.len() == 1 {
             return parts.pop().ok_or_else(|| "it is empty".to_owned());
         }
-        let texts: Vec<String> = parts.into_iter().map(|part| part.inside(word)).collect();
-        Ok(Part { text: texts.join(&format!(" {word} ")), joined: Some(word) })
+        Ok(join(parts, Place(self.since(first))))
     }
 
-    fn one(&mut self) -> Result<Part, String> {
+    fn one(&mut self) -> Result<Condition, String> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
             return Err("it nests too deep".to_owned());
@@ -132,10 +140,11 @@ impl Reader<'_> {
         read
     }
 
-    fn one_inside(&mut self) -> Result<Part, String> {
+    fn one_inside(&mut self) -> Result<Condition, String> {
+        let first = self.at;
         if self.take("!") {
             let inner = self.one()?;
-            return Ok(Part { text: format!("not {}", inner.inside("not")), joined: None });
+            return Ok(Condition::Not(Box::new(inner), Place(self.since(first))));
         }
         if self.take("(") {
             let inner = self.either()?;
@@ -147,24 +156,41 @@ impl Reader<'_> {
                 |token| format!("a name is expected before `{}`", token.words()),
             ));
         };
-        self.at += 1;
         let field = FIELDS.iter().find(|(own, _)| *own == name);
         let Some((_, field)) = field else {
             return Err(format!("`{name}` is nothing that a request is known by here"));
         };
+        self.at += 1;
         let sign = match self.peek() {
             Some(Token::Sign(sign)) if !["&&", "||", ")", "(", "!"].contains(sign) => *sign,
             _ => {
                 return match field {
-                    Field::Flag(field) => Ok(Part { text: (*field).to_owned(), joined: None }),
+                    Field::Flag(field) => Ok(field.test(false, self.since(first))),
                     Field::Number(_) | Field::Word(_) => Err(format!("`{name}` is compared with nothing")),
                 };
             }
         };
         self.at += 1;
         let value = self.peek().cloned().ok_or_else(|| format!("`{name} {sign}` is compared with nothing"))?;
+        let at = self.here();
         self.at += 1;
-        compared(*field, sign, &value).map(|text| Part { text, joined: None })
+        compared(*field, sign, (&value, at), self.since(first))
+    }
+}
+
+/// A field that is true or false.
+#[derive(Debug, Clone, Copy)]
+struct Flag {
+    field: &'static str,
+    /// It is there, not that it is true.
+    has: bool,
+}
+
+impl Flag {
+    fn test(self, negated: bool, span: Span) -> Condition {
+        let operator = if self.has { Operator::Has } else { Operator::Bare };
+        let test = build::test(self.field, operator, false, span);
+        if negated { Condition::Not(Box::new(test), Place(span)) } else { test }
     }
 }
 
@@ -172,7 +198,7 @@ impl Reader<'_> {
 enum Field {
     Number(&'static str),
     Word(&'static str),
-    Flag(&'static str),
+    Flag(Flag),
 }
 
 /// What expressions ask about, and the field that it is.
@@ -183,34 +209,44 @@ const FIELDS: &[(&str, Field)] = &[
     ("maxTokens", Field::Number("max_tokens")),
     ("complexity", Field::Word("complexity")),
     ("taskType", Field::Word("task")),
-    ("hasImages", Field::Flag("has images")),
-    ("hasTools", Field::Flag("has tools")),
-    ("stream", Field::Flag("stream")),
+    ("hasImages", Field::Flag(Flag { field: "images", has: true })),
+    ("hasTools", Field::Flag(Flag { field: "tools", has: true })),
+    ("stream", Field::Flag(Flag { field: "stream", has: false })),
     ("model", Field::Word("model")),
 ];
 
-fn compared(field: Field, sign: &str, value: &Token) -> Result<String, String> {
-    let equal = matches!(sign, "==" | "===");
-    let unequal = matches!(sign, "!=" | "!==");
-    match (field, value) {
-        (Field::Number(field), Token::Number(number)) => {
-            let sign = if equal {
-                "=="
-            } else if unequal {
-                "!="
-            } else {
-                sign
-            };
-            Ok(format!("{field} {sign} {number}"))
+/// The signs of numbers, those of JavaScript too.
+const COMPARISONS: &[(&str, Comparison)] = &[
+    ("<", Comparison::Less),
+    ("<=", Comparison::LessOrEqual),
+    (">", Comparison::Greater),
+    (">=", Comparison::GreaterOrEqual),
+    ("==", Comparison::Equal),
+    ("===", Comparison::Equal),
+    ("!=", Comparison::NotEqual),
+    ("!==", Comparison::NotEqual),
+];
+
+fn compared(field: Field, sign: &str, (value, at): (&Token, Span), span: Span) -> Result<Condition, String> {
+    let comparison = COMPARISONS.iter().find(|(own, _)| *own == sign).map(|(_, comparison)| *comparison);
+    let negated = match comparison {
+        Some(Comparison::Equal) => Some(false),
+        Some(Comparison::NotEqual) => Some(true),
+        _ => None,
+    };
+    match (field, value, comparison, negated) {
+        (Field::Number(field), Token::Number(number), Some(comparison), _) => {
+            let value = build::number(number, at);
+            Ok(build::test(field, Operator::Compare(comparison, value), false, span))
         }
-        (Field::Word(field), Token::Text(text)) if equal || unequal => {
-            let value = if field == "model" { quote(text) } else { member(field, text)?.to_owned() };
-            Ok(format!("{field} is {}{value}", if unequal { "not " } else { "" }))
+        (Field::Word(field), Token::Text(text), _, Some(negated)) => {
+            let value = if field == "model" { build::words(text, at) } else { build::class(member(field, text)?, at) };
+            Ok(build::test(field, Operator::Is(value), negated, span))
         }
-        (Field::Flag(field), Token::Word(word)) if (equal || unequal) && (word == "true" || word == "false") => {
-            Ok(if equal == (word == "true") { field.to_owned() } else { format!("not {field}") })
+        (Field::Flag(flag), Token::Word(word), _, Some(negated)) if word == "true" || word == "false" => {
+            Ok(flag.test(negated == (word == "true"), span))
         }
-        (Field::Number(name) | Field::Word(name) | Field::Flag(name), value) => {
+        (Field::Number(name) | Field::Word(name) | Field::Flag(Flag { field: name, .. }), value, ..) => {
             Err(format!("`{name}` cannot be compared by `{sign}` with `{}`", value.words()))
         }
     }

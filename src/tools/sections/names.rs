@@ -10,11 +10,11 @@ const LENGTH_MAX: usize = 60;
 
 /// The names that are taken.
 #[derive(Debug, Default)]
-pub(super) struct Names(HashSet<String>);
+pub(in crate::tools) struct Names(HashSet<String>);
 
 impl Names {
     /// A name that nobody has yet, as near to `wanted` as the language lets it be.
-    pub(super) fn take(&mut self, wanted: &str, kind: &str) -> String {
+    pub(in crate::tools) fn take(&mut self, wanted: &str, kind: &str) -> String {
         let base = word(wanted, kind);
         let taken = |name: &String| self.0.contains(name) || is_reserved(name) || fields::find(name).is_some();
         let mut name = base.clone();
@@ -30,7 +30,7 @@ impl Names {
 }
 
 /// Letters, digits and `_`, not beginning with a digit.
-pub(super) fn word(wanted: &str, kind: &str) -> String {
+pub(in crate::tools) fn word(wanted: &str, kind: &str) -> String {
     let mut made = String::new();
     for c in wanted.chars().take(LENGTH_MAX) {
         if c.is_ascii_alphanumeric() {
