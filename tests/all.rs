@@ -29,6 +29,7 @@ mod sealed;
 mod sections;
 mod service;
 mod support;
+mod tokens;
 mod traffic;
 mod traps;
 mod wire;

@@ -6,6 +6,7 @@ pub mod files;
 mod prompt;
 pub mod tables;
 pub mod tokens;
+pub mod vocabulary;
 
 use std::borrow::Cow;
 use std::cell::OnceCell;

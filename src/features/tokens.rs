@@ -5,10 +5,12 @@
 //! the model's card that makes it err high. Images and documents in base64 count as a fixed number, never as text.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::{Mutex, PoisonError};
 
-use sha2::{Digest as _, Sha256};
+use xxhash_rust::xxh3::xxh3_128_with_seed;
 
+use crate::features::vocabulary::Counts;
 use crate::lang::catalogue::{Tokenizer, Vocabulary};
 use crate::lang::input::{Bounds, Feature, NUMBER};
 use crate::wire::chat::{Block, Chat, Media};
@@ -23,32 +25,33 @@ const DOCUMENT_TOKENS: u64 = 3_000;
 const MEMO_MAX: usize = 65_536;
 /// Texts shorter than this are counted again rather than remembered, in bytes.
 const MEMO_BYTES_MIN: usize = 256;
-/// The longest text that is given to the vocabulary at once, in bytes; longer ones are cut where a token always ends.
-const CHUNK_BYTES: usize = 16_384;
-/// The longest run without such a place; longer ones are cut all the same, so that no text takes longer than others.
-const RUN_BYTES_MAX: usize = 2_048;
 
 /// Counts texts, and remembers the counts of long ones: a conversation repeats itself every turn.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Counter {
-    memo: Mutex<HashMap<(Vocabulary, [u8; 16]), u32>>,
+    /// Nobody knows it, so that nobody can make two texts that go by one number.
+    seed: u64,
+    memo: Mutex<HashMap<(Vocabulary, u128), u32>>,
+}
+
+impl Default for Counter {
+    fn default() -> Self {
+        Self { seed: RandomState::new().build_hasher().finish(), memo: Mutex::default() }
+    }
 }
 
 impl Counter {
     /// The tokens of a text.
     pub fn count(&self, vocabulary: Vocabulary, text: &str) -> u64 {
         if text.len() < MEMO_BYTES_MIN {
-            return count(vocabulary, text);
+            return Counts::of(vocabulary).count(text);
         }
-        let digest = Sha256::digest(text.as_bytes());
-        let mut key = [0u8; 16];
-        key.copy_from_slice(&digest[..16]);
-        let key = (vocabulary, key);
+        let key = (vocabulary, xxh3_128_with_seed(text.as_bytes(), self.seed));
         let known = self.memo.lock().unwrap_or_else(PoisonError::into_inner).get(&key).copied();
         if let Some(count) = known {
             return u64::from(count);
         }
-        let counted = count(vocabulary, text);
+        let counted = Counts::of(vocabulary).count(text);
         let mut memo = self.memo.lock().unwrap_or_else(PoisonError::into_inner);
         if memo.len() >= MEMO_MAX {
             memo.clear();
@@ -58,51 +61,22 @@ impl Counter {
     }
 }
 
-fn count(vocabulary: Vocabulary, text: &str) -> u64 {
+/// The tokens of a text as tiktoken counts them: what all counts are held to, and far slower.
+pub fn reference(vocabulary: Vocabulary, text: &str) -> u64 {
     let vocabulary = match vocabulary {
         Vocabulary::O200k => tiktoken_rs::o200k_base_singleton(),
         Vocabulary::Cl100k => tiktoken_rs::cl100k_base_singleton(),
     };
-    chunks(text).map(|chunk| vocabulary.encode_ordinary(chunk).len() as u64).sum()
+    vocabulary.encode_ordinary(text).len() as u64
 }
 
-/// A text in pieces that no token spans: cut where a line ends and a letter or a digit begins the next.
-fn chunks(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let end = chunk_end(rest);
-        let (chunk, tail) = rest.split_at(end);
-        rest = tail;
-        Some(chunk)
-    })
-}
-
-fn chunk_end(text: &str) -> usize {
-    let bytes = text.as_bytes();
-    let mut last_cut = 0;
-    let mut run_start = 0;
-    for at in 1..bytes.len() {
-        let (before, now) = (bytes[at - 1], bytes[at]);
-        let cut = before == b'\n' && now.is_ascii_alphanumeric();
-        // A letter behind a blank is where a run of one kind ends: only longer runs are dangerous.
-        let is_break = before.is_ascii_whitespace() != now.is_ascii_whitespace();
-        if is_break {
-            run_start = at;
-        }
-        if cut {
-            last_cut = at;
-        }
-        if at >= CHUNK_BYTES && last_cut > 0 {
-            return last_cut;
-        }
-        if at - run_start >= RUN_BYTES_MAX && text.is_char_boundary(at) {
-            return at;
-        }
-    }
-    bytes.len()
+/// The tokens of a vocabulary in the order of their ranks, as tiktoken has them.
+pub fn reference_tokens(vocabulary: Vocabulary) -> Vec<Vec<u8>> {
+    let vocabulary = match vocabulary {
+        Vocabulary::O200k => tiktoken_rs::o200k_base_singleton(),
+        Vocabulary::Cl100k => tiktoken_rs::cl100k_base_singleton(),
+    };
+    (0..).map_while(|rank| vocabulary.decode_bytes(&[rank]).ok()).collect()
 }
 
 /// The texts of a request, by part.
@@ -152,17 +126,41 @@ impl<'a> Parts<'a> {
         if settled(by_length) {
             return by_length;
         }
-        if !asked.is_empty() {
+        let vocabulary = self.tokenizer.vocabulary;
+        // Words are cheaper than loading a vocabulary, and dearer than asking one that is there.
+        if !asked.is_empty() && !Counts::is_loaded(vocabulary) {
             let by_words = self.scaled(self.total(feature, prompt, |text| (words(text), text.len() as u64)));
             if settled(by_words) {
                 return by_words;
             }
         }
-        let vocabulary = self.tokenizer.vocabulary;
+        if !matches!(feature, Feature::PromptTokens | Feature::HistoryTokens) {
+            return self.counted_until(feature, counter, settled);
+        }
         self.scaled(self.total(feature, prompt, |text| {
             let counted = counter.count(vocabulary, text);
             (counted, counted)
         }))
+    }
+
+    /// Counts text by text, until what is known settles what was asked.
+    fn counted_until(&self, feature: Feature, counter: &Counter, settled: impl Fn(Bounds) -> bool) -> Bounds {
+        let parts: [&[&str]; 3] = match feature {
+            Feature::SystemTokens => [&self.system, &[], &[]],
+            Feature::ToolsTokens => [&self.tools, &[], &[]],
+            _ => [&self.messages, &self.system, &self.tools],
+        };
+        let mut low = if matches!(feature, Feature::SystemTokens | Feature::ToolsTokens) { 0 } else { self.fixed };
+        let mut rest: u64 = parts.iter().copied().flatten().map(|text| text.len() as u64).sum();
+        for text in parts.iter().copied().flatten() {
+            let counted = counter.count(self.tokenizer.vocabulary, text);
+            (low, rest) = (low + counted, rest - text.len() as u64);
+            let bounds = self.scaled((low, low + rest));
+            if rest > 0 && settled(bounds) {
+                return bounds;
+            }
+        }
+        self.scaled((low, low))
     }
 
     /// Least and most of a part, each text measured by itself. The history is all but the other three.
