@@ -5,6 +5,7 @@ pub mod bits;
 mod members;
 mod ordinals;
 mod possible;
+mod search;
 mod texts;
 
 use std::sync::Arc;

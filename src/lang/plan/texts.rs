@@ -1,19 +1,16 @@
-//! Texts: every literal of a slot in one automaton, whole values in one table, and from each literal the rules that it
+//! Texts: every literal of a slot in one search, whole values in one table, and from each literal the rules that it
 //! makes possible. Matches overlap, so that no literal hides another.
 
 use std::collections::HashMap;
-
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use std::ops::ControlFlow;
 
 use crate::lang::ir::{Atom, Pattern, Program, SlotId, TextTest};
 use crate::lang::plan::Plan;
 use crate::lang::plan::bits::Bits;
 use crate::lang::plan::possible::{Assumed, truth};
+use crate::lang::plan::search::Literals;
 use crate::lang::schema::fold;
 use crate::lang::schema::glob::Glob;
-
-/// Up to this many bytes of literals an automaton is a table that needs one look a byte; beyond, a smaller, slower one.
-const DFA_BYTES_MAX: usize = 24_000;
 
 /// How a text slot is asked.
 #[derive(Debug)]
@@ -36,10 +33,10 @@ pub struct TextPlan {
     pub idle: bool,
 }
 
-/// One automaton over the literals of one kind.
+/// The literals of one kind.
 #[derive(Debug, Default)]
 struct Search {
-    automaton: Option<AhoCorasick>,
+    literals: Literals,
     /// By literal: the atoms that it stands for.
     uses: Vec<Vec<Use>>,
     n_uses: usize,
@@ -123,7 +120,7 @@ impl TextPlan {
         if !text.is_empty() {
             self.not_empty.iter().for_each(|atom| hit(*atom, hits));
         }
-        if self.exact.automaton.is_some() {
+        if !self.exact.literals.is_empty() {
             let nfc = fold::nfc(text);
             self.exact.run(&nfc, hits, &mut hit);
         }
@@ -165,39 +162,25 @@ impl Search {
             let (starts_word, ends_word) = (pattern.starts_word, pattern.ends_word);
             uses[place].push(Use { atom: *atom, starts_word, ends_word });
         }
-        if literals.is_empty() {
-            return Self::default();
-        }
-        let bytes: usize = literals.iter().map(|literal| literal.len()).sum();
-        let kind = if bytes <= DFA_BYTES_MAX { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
-        let built = AhoCorasick::builder()
-            .match_kind(MatchKind::Standard)
-            .ascii_case_insensitive(folded)
-            .kind(Some(kind))
-            .build(&literals);
-        let automaton = built.expect("the sources' size keeps literals far below what an automaton holds");
-        Self { automaton: Some(automaton), uses, n_uses: patterns.len() }
+        Self { literals: Literals::new(&literals, folded), uses, n_uses: patterns.len() }
     }
 
     /// Runs over a text once, or until every atom holds.
     fn run(&self, text: &str, hits: &mut Bits, hit: &mut impl FnMut(u32, &mut Bits)) {
-        let Some(automaton) = &self.automaton else { return };
         let mut open = self.n_uses;
-        for found in automaton.find_overlapping_iter(text) {
-            for used in &self.uses[found.pattern().as_usize()] {
+        self.literals.each(text, &mut |found| {
+            for used in &self.uses[found.literal as usize] {
                 if hits.has(used.atom as usize) {
                     continue;
                 }
-                let starts = !used.starts_word || boundary(text, found.start());
-                if starts && (!used.ends_word || boundary(text, found.end())) {
+                let starts = !used.starts_word || boundary(text, found.start);
+                if starts && (!used.ends_word || boundary(text, found.end)) {
                     open -= 1;
                     hit(used.atom, hits);
                 }
             }
-            if open == 0 {
-                return;
-            }
-        }
+            if open == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
     }
 }
 
