@@ -3,12 +3,13 @@
 use std::sync::{Arc, OnceLock};
 
 use claude_router::config;
-use claude_router::features::tokens::Counter;
+use claude_router::features::tokens::{Counter, reference};
+use claude_router::features::vocabulary::{Counts, PIECE_BYTES_MAX};
 use claude_router::lang::analysis::{Analysis, Reach};
-use claude_router::lang::catalogue::Catalogue;
+use claude_router::lang::catalogue::{Catalogue, Vocabulary};
 use claude_router::lang::eval::{self, naive};
 use claude_router::lang::input::{Facts, Feature, Input};
-use claude_router::lang::ir::load::NoFiles;
+use claude_router::lang::ir::load::{NoFiles, Roots};
 use claude_router::lang::source::{Source, SourceId};
 use claude_router::lang::syntax;
 use claude_router::lang::{check, compile, diagnostic::render};
@@ -222,4 +223,37 @@ pub fn features(data: &[u8]) {
         });
     }
     let _ = Facts::default();
+}
+
+/// Any configuration is read without a panic, and its sections become a program of which what is wrong can be shown. A
+/// change of one that can be read leaves one that can be read.
+pub fn config(data: &[u8]) {
+    let Some((first, rest)) = data.split_first() else { return };
+    let Ok(text) = std::str::from_utf8(rest) else { return };
+    let is_toml = first % 2 == 1;
+    let path = std::path::Path::new(if is_toml { "f.toml" } else { "f.json" });
+    let environment = config::Environment::default().with("HOME", "/nowhere");
+    let Ok(read) = config::Configuration::of_text(text, path, &environment) else { return };
+    let roots = Roots { files: Vec::new(), tier: read.tier };
+    let checked = check(roots, &NoFiles, &read.catalogue);
+    render::human(&checked.sources, &lint::run(&checked, &|_| Err(String::new())).problems, true);
+    let place = ["providers", "fuzzed", "models", "m"].map(str::to_owned);
+    let value = serde_json::json!({"contextWindow": 1_000});
+    let Ok(with) = config::edit::apply(text, is_toml, &place, &config::edit::Change::Set(&value)) else { return };
+    let file = config::file::parse(&with, &path.display().to_string()).expect("a changed file can be read");
+    assert!(!config::providers::places_of(&file, "fuzzed", "m").is_empty(), "{with}");
+    let without = config::edit::apply(&with, is_toml, &place, &config::edit::Change::Remove).expect("it was there");
+    let file = config::file::parse(&without, &path.display().to_string()).expect("a changed file can be read");
+    assert!(config::providers::places_of(&file, "fuzzed", "m").is_empty(), "{without}");
+}
+
+/// Counts of tokens are those of tiktoken.
+pub fn tokens(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if text.len() > PIECE_BYTES_MAX {
+        return;
+    }
+    for vocabulary in [Vocabulary::O200k, Vocabulary::Cl100k] {
+        assert_eq!(Counts::of(vocabulary).count(text), reference(vocabulary, text), "{text:?}");
+    }
 }

@@ -19,6 +19,8 @@ const TARGETS: &[(&str, Target)] = &[
     ("stream_ollama", claude_router_fuzz::stream_ollama),
     ("request", claude_router_fuzz::request),
     ("features", claude_router_fuzz::features),
+    ("config", claude_router_fuzz::config),
+    ("tokens", claude_router_fuzz::tokens),
 ];
 /// Recorded requests and answers that are a target's corpus too, below the tests' cases.
 const RECORDED: &[(&str, &str)] = &[
