@@ -348,3 +348,19 @@ fn a_pool_asks_a_second_member_when_the_first_is_later_than_usual() {
     let twice = made() - 41 - 12;
     assert!((4..=5).contains(&twice), "{twice} calls of 53 were made twice");
 }
+
+#[test]
+fn a_provider_may_be_called_through_a_proxy_and_has_a_patience_of_its_own() {
+    let proxy = Upstream::new(|asked| good(asked.json()["stream"] == true));
+    let mut through = provider("http://provider.invalid");
+    through["proxy"] = json!(proxy.url());
+    let silent = Upstream::always(Reply::Hang(Vec::new()));
+    let mut hasty = provider(&silent.url());
+    hasty["timeout"] = json!(0.2);
+    let configuration = json!({"providers": {"p": hasty, "q": through}, "store": {"type": "memory"}});
+    let router = Router::start(&configuration.to_string(), "default { route \"p/m\" else \"q/m\" }");
+    let body = json!({"model": "m", "max_tokens": 100, "messages": [{"role": "user", "content": "say hi"}]});
+    let answer = router.connect().request("POST", "/v1/messages", &[("x-debug", "true")], &body.to_string());
+    assert_eq!((answer.status, answer.header("x-router-provider")), (200, Some("q")), "{}", answer.body);
+    assert_eq!(proxy.asked().len(), 1);
+}

@@ -445,6 +445,10 @@ pub struct ProviderEntry {
     pub headers: Option<BTreeMap<String, String>>,
     /// The version of its API, where its addresses bear one (Azure).
     pub api_version: Option<String>,
+    /// How long its first byte is waited for where no rule says it, in seconds.
+    pub timeout: Option<f64>,
+    /// The proxy that it is called through: `http://HOST:PORT`.
+    pub proxy: Option<String>,
     /// A request that would lose something on its way to it is refused, whatever `router.strict` says.
     pub strict: Option<bool>,
     /// Its models.

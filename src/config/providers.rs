@@ -1,9 +1,11 @@
 //! Who can be called: the table of well-known providers, and what a configuration makes of it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::config::catalogue::{built_in, card};
 use crate::config::file::{File, ProviderEntry};
+use crate::config::service::seconds;
 use crate::config::{Environment, Problem, Secret};
 use crate::lang::catalogue::{Card, Catalogue};
 use crate::wire::Api;
@@ -128,6 +130,10 @@ pub struct Provider {
     pub strict: bool,
     /// How its server differs from the letter of its API.
     pub dialect: Dialect,
+    /// How long its first byte is waited for where no rule says it.
+    pub timeout: Option<Duration>,
+    /// The proxy that it is called through: it may hold a password.
+    pub proxy: Option<Secret>,
 }
 
 impl Kind {
@@ -315,7 +321,17 @@ fn provider(
             .map_err(|missing| Problem(format!("providers.{name}.headers.{header}: {missing} is not set")))?;
         headers.push((header.to_ascii_lowercase(), value));
     }
+    let timeout = entry.timeout.map(|time| seconds(&format!("providers.{name}.timeout"), time)).transpose()?;
+    let proxy = entry.proxy.as_deref().map(|proxy| {
+        let filled = filled(proxy, environment);
+        let filled = filled.map_err(|missing| Problem(format!("providers.{name}.proxy: {missing} is not set")))?;
+        let known = ["http://", "https://"].iter().any(|scheme| filled.starts_with(scheme));
+        let wrong = || Problem(format!("providers.{name}.proxy: a proxy begins with http:// or https://"));
+        known.then(|| Secret::new(filled)).ok_or_else(wrong)
+    });
     Ok(Provider {
+        timeout,
+        proxy: proxy.transpose()?,
         name: name.to_owned(),
         kind,
         dialect: dialect(kind, &base_url),

@@ -209,7 +209,7 @@ pub fn state_folder(environment: &Environment) -> Result<PathBuf, Problem> {
     Ok(base.join("claude-router"))
 }
 
-fn seconds(name: &str, value: f64) -> Result<Duration, Problem> {
+pub(super) fn seconds(name: &str, value: f64) -> Result<Duration, Problem> {
     let wrong = || Problem(format!("{name}: {value} is not a time in seconds"));
     Duration::try_from_secs_f64(value).ok().filter(|time| !time.is_zero()).ok_or_else(wrong)
 }

@@ -5,6 +5,7 @@
 //! 1970-01-01, members of closed sets and classes by their index, bools as 0 and 1.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// One whole number in the unit of `Number`.
 pub const NUMBER: i64 = 1_000_000_000;
@@ -179,8 +180,6 @@ pub struct ModelFacts {
     pub in_flight: u32,
     /// Input tokens of this session that its cache holds.
     pub cached_tokens: u64,
-    /// Why it cannot be called at all, for people: no key is set.
-    pub no_key: Option<String>,
 }
 
 impl Default for ModelFacts {
@@ -194,7 +193,6 @@ impl Default for ModelFacts {
             share: WHOLE,
             in_flight: 0,
             cached_tokens: 0,
-            no_key: None,
         }
     }
 }
@@ -220,6 +218,8 @@ pub struct Facts {
     pub set_aside: Vec<i64>,
     /// Of each model.
     pub models: Vec<ModelFacts>,
+    /// Why each model cannot be called at all, for people: no key is set. The same for every request, so it is shared.
+    pub no_key: Option<Arc<Vec<Option<String>>>>,
     /// A counter for `round_robin` and `weighted` pools, by pool.
     pub turns: Vec<u64>,
     /// The member that each sticky pool took for this session, user or key before.
@@ -238,6 +238,11 @@ impl Facts {
     /// Of a model, by its id in the plan.
     pub fn model(&self, index: usize) -> ModelFacts {
         self.models.get(index).cloned().unwrap_or_default()
+    }
+
+    /// Why a model cannot be called at all.
+    pub fn no_key(&self, index: usize) -> Option<&str> {
+        self.no_key.as_ref()?.get(index)?.as_deref()
     }
 
     /// The moment that tests start from: Wednesday 2025-01-15 at 12:00, nothing spent, all healthy, bucket 0%.

@@ -287,7 +287,9 @@ impl<'t> Target<'t> {
     }
 
     fn patience(self) -> Patience {
-        let mut patience = Patience { first_byte: upstream::FIRST_BYTE, total: upstream::TOTAL, retries: 0 };
+        let provider = self.active.configuration.provider(&self.card().provider);
+        let first_byte = provider.and_then(|provider| provider.timeout).unwrap_or(upstream::FIRST_BYTE);
+        let mut patience = Patience { first_byte, total: upstream::TOTAL, retries: 0 };
         let micros = |value: i64| Duration::from_micros(u64::try_from(value).unwrap_or(0));
         for held in &self.decided.effective[self.index].settings {
             match held.setting {

@@ -44,7 +44,8 @@ async fn check(app: &App, provider: &Provider, url: String, timeout: Duration) {
         let version = axum::http::HeaderValue::from_static(crate::proxy::outgoing::ANTHROPIC_VERSION);
         headers.insert("anthropic-version", version);
     }
-    let asked = app.client.get(url).headers(headers).timeout(timeout).send().await;
+    let Ok(client) = app.client_of(provider) else { return };
+    let asked = client.get(url).headers(headers).timeout(timeout).send().await;
     // A provider that refuses the key is there all the same.
     let good = asked.is_ok_and(|response| !response.status().is_server_error());
     app.state.health.checked(&provider.name, app.clock.instant(), good);

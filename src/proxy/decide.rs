@@ -1,6 +1,7 @@
 //! The decision for a call: features of its body, facts of the moment, one pure function. Everything that is needed
 //! afterwards is taken out here, so that nothing borrows from the body across an await.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use sha2::{Digest as _, Sha256};
@@ -218,9 +219,7 @@ fn longest_answer(
 fn facts(app: &App, active: &Active, caller: Caller<'_>, news: Option<&News>) -> Facts {
     let plan = &active.plan;
     let mut facts = app.state.facts(plan, &active.names, caller, &app.clock, news.map(|news| &news.seen));
-    for (model, not_ready) in facts.models.iter_mut().zip(&active.not_ready) {
-        model.no_key.clone_from(not_ready);
-    }
+    facts.no_key = Some(Arc::clone(&active.not_ready));
     if app.store.is_shared() && app.store.down().is_some() {
         let policy = active.configuration.store.on_failure;
         for ((spent, set_aside), budget) in facts.spent.iter_mut().zip(&mut facts.set_aside).zip(&plan.program.budgets)

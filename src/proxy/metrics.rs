@@ -75,8 +75,21 @@ pub(super) struct Metrics(Arc<Mutex<Series>>);
 
 /// Labels as the format writes them.
 fn labels(pairs: &[(&str, &str)]) -> String {
-    let escaped = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-    pairs.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect::<Vec<String>>().join(",")
+    let mut made = String::with_capacity(128);
+    for (name, value) in pairs {
+        if !made.is_empty() {
+            made.push(',');
+        }
+        made.push_str(name);
+        made.push_str("=\"");
+        if value.contains(['\\', '"', '\n']) {
+            made.push_str(&value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"));
+        } else {
+            made.push_str(value);
+        }
+        made.push('"');
+    }
+    made
 }
 
 impl Series {

@@ -31,9 +31,10 @@ mod tally;
 pub mod tasks;
 mod upstream;
 
+use std::collections::HashMap;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -45,6 +46,8 @@ use tower_http::compression::{CompressionLayer, CompressionLevel};
 
 use crate::config::Configuration;
 use crate::config::cache::Place;
+use crate::config::providers::Provider;
+use crate::config::service::Tuning;
 use crate::features::tokens::Counter;
 use crate::lang::input::Fact;
 use crate::lang::ir::{Outcome, Setting, Slot, Strategy, Target};
@@ -87,7 +90,7 @@ pub struct Active {
     /// `provider/model` of each model of the catalogue.
     pub names: Vec<String>,
     /// Why each model cannot be called, if it cannot.
-    pub not_ready: Vec<Option<String>>,
+    pub not_ready: Arc<Vec<Option<String>>>,
     /// The rules look at something that other replicas change.
     pub(crate) reads_shared: bool,
     /// A condition looks at a budget.
@@ -106,7 +109,7 @@ impl Active {
             Some(provider) => provider.not_ready.clone(),
             None => Some("nobody serves it".to_owned()),
         });
-        let not_ready = not_ready.collect();
+        let not_ready = Arc::new(not_ready.collect());
         let program = &plan.program;
         let reads = |wanted: &[Fact]| {
             program.slots.iter().any(|slot| match slot {
@@ -146,9 +149,23 @@ impl Active {
 
 /// What all requests share.
 #[derive(Debug, Clone)]
-pub struct App {
+pub struct App(Arc<Shared>);
+
+impl std::ops::Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// What stands behind an `App`.
+#[derive(Debug)]
+pub struct Shared {
     active: Arc<ArcSwap<Active>>,
     client: reqwest::Client,
+    /// By proxy: those that providers are called through.
+    proxied: Mutex<HashMap<String, reqwest::Client>>,
     counter: Arc<Counter>,
     clock: Clock,
     state: State,
@@ -169,6 +186,15 @@ pub struct App {
     calls: Arc<AtomicU64>,
 }
 
+fn client_builder(tuning: Tuning) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .connect_timeout(tuning.connect)
+        .pool_max_idle_per_host(tuning.idle_connections)
+        .pool_idle_timeout(POOL_IDLE)
+        .tcp_nodelay(true)
+        .redirect(reqwest::redirect::Policy::none())
+}
+
 impl App {
     /// An application that serves this, and records it where there is something to record with.
     pub fn new(
@@ -182,22 +208,17 @@ impl App {
         let provider = rustls::crypto::ring::default_provider();
         // A second installation is refused, and is no harm: it would be the same.
         let _ = provider.install_default();
-        let client = reqwest::Client::builder()
-            .connect_timeout(active.configuration.tuning.connect)
-            .pool_max_idle_per_host(active.configuration.tuning.idle_connections)
-            .pool_idle_timeout(POOL_IDLE)
-            .tcp_nodelay(true)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()?;
+        let client = client_builder(active.configuration.tuning).build()?;
         let (salt, replica) = (random(), random());
         let gate = Gate::new(active.configuration.overload);
         let cache = open::cache(&active, &clock).unwrap_or_else(|why| {
             tracing::error!("{why}: nothing is kept");
             None
         });
-        Ok(Self {
+        Ok(Self(Arc::new(Shared {
             active: Arc::new(ArcSwap::from_pointee(active)),
             client,
+            proxied: Mutex::default(),
             counter: Arc::new(Counter::default()),
             clock,
             state,
@@ -215,7 +236,22 @@ impl App {
             serial: Arc::new(AtomicU64::new(salt)),
             replica,
             calls: Arc::default(),
-        })
+        })))
+    }
+
+    /// What a provider is called with.
+    fn client_of(&self, provider: &Provider) -> Result<reqwest::Client, String> {
+        let Some(proxy) = &provider.proxy else { return Ok(self.client.clone()) };
+        let mut proxied = self.proxied.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = proxied.get(proxy.reveal()) {
+            return Ok(client.clone());
+        }
+        // The address may hold a password, so that the reason is not told.
+        let wrong = |_| "its proxy cannot be used".to_owned();
+        let through = reqwest::Proxy::all(proxy.reveal()).map_err(wrong)?;
+        let client = client_builder(self.active().configuration.tuning).proxy(through).build().map_err(wrong)?;
+        proxied.insert(proxy.reveal().to_owned(), client.clone());
+        Ok(client)
     }
 
     /// The number of this process, which no other has.

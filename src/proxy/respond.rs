@@ -109,12 +109,11 @@ pub(super) async fn pass_whole(
     let (status, headers) = (begun.status, headers::to_client(&begun.headers));
     let body = body_of(begun, recorder, deadline).await?;
     let events = reply.client.api().decode_whole(&body, &Names::default());
-    let value = serde_json::from_slice::<serde::de::IgnoredAny>(&body);
-    if value.is_err() {
-        return Err(Failure::new(Blame::Upstream, 502, "the upstream answered with something that is no JSON"));
-    }
     match assemble(&events) {
         Ok(answer) => recorder.done(answer.usage),
+        Err(_) if serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_err() => {
+            return Err(Failure::new(Blame::Upstream, 502, "the upstream answered with something that is no JSON"));
+        }
         // An API may grow answers that are not known here: only what says that it is an error is one.
         Err((kind, message)) if says_error(&body) => {
             return Err(Failure::new(Blame::Upstream, status_of(&kind), message));

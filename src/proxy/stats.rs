@@ -234,7 +234,7 @@ pub(super) async fn detailed(State(app): State<App>, headers: HeaderMap) -> Resp
 /// `GET /health/models`: each model that can be called.
 pub(super) async fn health_of_models(State(app): State<App>, headers: HeaderMap) -> Response {
     told(&app, &headers, async |active| {
-        let models = active.names.iter().zip(&active.not_ready).filter(|(name, why)| {
+        let models = active.names.iter().zip(&*active.not_ready).filter(|(name, why)| {
             let provider = name.split('/').next().and_then(|name| active.configuration.provider(name));
             why.is_none() && provider.is_some_and(|provider| !provider.is_implied)
         });

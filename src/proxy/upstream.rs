@@ -90,7 +90,9 @@ pub(super) async fn begin(
 ) -> Result<Begun, Box<Refusal>> {
     let who = &provider.name;
     let headers = outgoing.headers_with_key(provider, key);
-    let request = app.client.post(&outgoing.url).headers(headers).body(outgoing.body.clone());
+    let client =
+        app.client_of(provider).map_err(|why| Refusal::of_connection(502, "proxy", format!("{who}: {why}")))?;
+    let request = client.post(&outgoing.url).headers(headers).body(outgoing.body.clone());
     let late = || {
         let message = format!("{who} sent nothing for {} s", first_byte.as_secs_f64());
         Refusal::of_connection(504, "timeout", message)

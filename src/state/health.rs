@@ -164,25 +164,28 @@ impl Health {
 
     /// What rules see of some models. Of what has rested, one asker a second is told that it is healthy: its call tries it.
     pub fn facts(&self, models: &[String], now: Duration) -> Vec<ModelFacts> {
+        let mut found = vec![ModelFacts::default(); models.len()];
         self.with(|all| {
-            if all.is_empty() {
-                return vec![ModelFacts::default(); models.len()];
-            }
-            let providers: HashMap<String, Option<String>> = models
-                .iter()
-                .filter_map(|model| provider_of(model))
-                .filter_map(|provider| Some((provider.to_owned(), why_not(all.get_mut(provider)?, now))))
-                .collect();
-            let of = |model: &String| {
-                let mut found = all.get_mut(model).map_or_else(ModelFacts::default, |seen| facts(seen, now));
-                let provider = provider_of(model).and_then(|provider| providers.get(provider)?.as_ref());
-                if let Some(why) = provider.filter(|_| found.healthy) {
-                    (found.healthy, found.why_not) = (false, Some(format!("its provider: {why}")));
+            // What was never called is as it is by default; of what was called there is little.
+            for (name, seen) in all.iter_mut().filter(|(name, _)| name.contains('/')) {
+                for (_, model) in models.iter().zip(&mut found).filter(|(known, _)| *known == name) {
+                    *model = facts(seen, now);
                 }
-                found
-            };
-            models.iter().map(of).collect()
-        })
+            }
+            for (name, seen) in all.iter_mut().filter(|(name, _)| !name.contains('/')) {
+                let serves =
+                    |model: &String| model.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('/'));
+                if !models.iter().any(serves) {
+                    continue;
+                }
+                let Some(why) = why_not(seen, now) else { continue };
+                for (_, model) in models.iter().zip(&mut found).filter(|(known, model)| serves(known) && model.healthy)
+                {
+                    (model.healthy, model.why_not) = (false, Some(format!("its provider: {why}")));
+                }
+            }
+        });
+        found
     }
 
     /// The time that the first byte of 95 of 100 calls is there in; none where too few were made.

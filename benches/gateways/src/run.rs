@@ -11,7 +11,7 @@ use crate::load::{self, Seen, median, percentile};
 /// How long each load lasts.
 const LOAD: Duration = Duration::from_secs(2);
 /// How often all of it is measured, in turn.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 2;
 /// How long a gateway may take until it answers.
 const START: Duration = Duration::from_secs(180);
 /// Where some gateways believe that a provider cannot be: see conformance.sh.

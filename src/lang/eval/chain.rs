@@ -212,8 +212,8 @@ fn unfit(
     let card = reading.program.catalogue.card(model);
     let facts = reading.input.facts.model(model.0 as usize);
     let reason = |reason, detail: String| Some((reason, detail, None));
-    if let Some(why) = facts.no_key {
-        return reason(Reason::Unknown, why);
+    if let Some(why) = reading.input.facts.no_key(model.0 as usize) {
+        return reason(Reason::Unknown, why.to_owned());
     }
     if let Some((lacks, what)) = lacks(reading, settings, card) {
         return reason(lacks, format!("it has no {what}, and the request does"));
