@@ -9,10 +9,14 @@ const EVERY_MAX: Duration = Duration::from_mins(10);
 
 /// Looks now and then, for as long as the program runs.
 pub(super) async fn run(app: App) {
+    // Nothing is old until keys change again.
+    let mut done = None;
     loop {
         let rotation = app.active().configuration.encryption.as_ref().and_then(|encryption| encryption.rotation);
         tokio::time::sleep(rotation.unwrap_or(EVERY_MAX).min(EVERY_MAX)).await;
-        if rotation.is_none() {
+        let Some(rotation) = rotation else { continue };
+        let era = u64::try_from(app.clock.unix_seconds()).unwrap_or(0) / rotation.as_secs().max(1);
+        if done.replace(era) == Some(era) {
             continue;
         }
         if let Some(recording) = app.recording.load_full() {
