@@ -31,6 +31,7 @@ const STEPS: &[&str] = &[
     "add lab/m1",
     "add opena/m1",
     "add m1",
+    "add lab/m\n1 --base-url http://127.0.0.1:9/v1",
     "add lab/m1 --base-url http://127.0.0.1:9/v1 --key-variable sk-secret-1",
     "add lab/m1 --base-url http://127.0.0.1:9/v1 --key-variable LAB_KEY",
     "switch gtp-new",

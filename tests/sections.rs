@@ -170,6 +170,22 @@ weekly = 12.5
 }
 
 #[test]
+fn a_budget_of_less_than_a_cent_is_not_rounded_to_nothing() {
+    let folder = Folder::new();
+    let mut cheap = ask("hi");
+    cheap["max_tokens"] = json!(1);
+    for dollars in [0.001, 0.005, 12.345] {
+        let all = json!({"routing": {"defaultModel": "gpt-5"}, "costOptimization": {"budget": {"daily": dollars}}});
+        folder.file("router.json", all.to_string());
+        let explained = explained(&folder, &cheap, &[]);
+        assert_eq!(explained["rule"], "default", "{dollars}: {explained:#}");
+        folder.file("c.json", all.to_string());
+        let printed = run(&folder.0, &["import", "c.json", "--print"]).out;
+        assert!(printed.contains(&format!("budget daily = ${dollars} per day hard")), "{printed}");
+    }
+}
+
+#[test]
 fn what_a_section_cannot_mean_is_an_error_where_it_stands() {
     let cases = [
         json!({"routingRules": [{"name": "a", "condition": {"messageContains": ["x"]}}]}),

@@ -130,6 +130,9 @@ pub(super) fn add(asked: &Add, shared: &Shared, environment: &Environment, out: 
     let Some((provider, model)) = asked.model.split_once('/').filter(|(a, b)| !a.is_empty() && !b.is_empty()) else {
         return Err(Failed(format!("`{}` names no provider: write PROVIDER/MODEL", asked.model)));
     };
+    if asked.model.chars().any(char::is_control) {
+        return Err(Failed("a name of a model holds no control characters".to_owned()));
+    }
     let mut draft = Draft::of(shared, environment)?;
     let known = Configuration::of_text(&draft.text, &draft.path, environment)?;
     if !providers::places_of(&draft.file, provider, model).is_empty() {

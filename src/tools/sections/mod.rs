@@ -18,6 +18,8 @@ use crate::tools::sections::node::{Kind, Node};
 
 /// The sections that become rules.
 pub const NAMES: [&str; 5] = ["routing", "routingRules", "loadBalancing", "costOptimization", "intelligentRouting"];
+/// How much of an expression is told, in characters.
+const SHOWN_CHARS_MAX: usize = 120;
 /// What the names of the tier begin with, so that they never meet those of rule files.
 const PREFIX: &str = "config.";
 
@@ -320,6 +322,12 @@ fn rule_condition(rule: &Node, place: &str, writer: &mut Writer) -> Read {
 /// The windows of budgets as configurations call them.
 const PERIODS: [(&str, &str); 4] = [("daily", "day"), ("monthly", "month"), ("hourly", "hour"), ("weekly", "week")];
 
+/// An amount with its cents, and with more digits where it has more: nothing is rounded away.
+fn money(dollars: f64) -> String {
+    let cents = format!("{dollars:.2}");
+    if cents.parse() == Ok(dollars) { format!("${cents}") } else { format!("${dollars}") }
+}
+
 /// Budgets and rules of `costOptimization`.
 fn costs(root: &Node, routing: Option<&Node>, writer: &mut Writer) {
     const AT: &str = "costOptimization";
@@ -339,7 +347,7 @@ fn costs(root: &Node, routing: Option<&Node>, writer: &mut Writer) {
         };
         let budget = Budget {
             name: build::name(writer.name(window, "budget"), amount.span),
-            amount: build::quantity(format!("${dollars:.2}"), amount.value.span),
+            amount: build::quantity(money(dollars), amount.value.span),
             period: build::name(period, amount.span),
             scope: None,
             hard: true,
@@ -359,7 +367,7 @@ fn costs(root: &Node, routing: Option<&Node>, writer: &mut Writer) {
             writer.wrong(&place, rule.span, "it has no `condition` or no `model`");
             continue;
         };
-        let written = one_line(condition.text().unwrap_or_default());
+        let written: String = one_line(condition.text().unwrap_or_default()).chars().take(SHOWN_CHARS_MAX).collect();
         match expression::condition(condition) {
             Ok(when) => writer.rule(
                 format!("{place}: {written}"),
