@@ -199,8 +199,8 @@ fn a_configuration_that_is_wrong_says_where_and_what_would_be_right() {
     insta::assert_snapshot!(told.replace("secret-a", "KEY"));
 }
 
-#[test]
-fn what_is_too_much_is_refused_at_once_and_the_rest_goes_on() {
+/// A provider that answers when it is let go.
+fn holding() -> (Upstream, std::sync::Arc<AtomicBool>) {
     let hold = std::sync::Arc::new(AtomicBool::new(true));
     let held = std::sync::Arc::clone(&hold);
     let upstream = Upstream::new(move |_| {
@@ -209,6 +209,12 @@ fn what_is_too_much_is_refused_at_once_and_the_rest_goes_on() {
         }
         good()
     });
+    (upstream, hold)
+}
+
+#[test]
+fn what_is_too_much_is_refused_at_once_and_the_rest_goes_on() {
+    let (upstream, hold) = holding();
     let more = json!({"performance": {"maxConcurrent": 3, "maxQueue": 2, "queueWait": 30}});
     let router = Router::start(&configuration(&upstream, &more), RULES);
     let body = ask().to_string();
@@ -304,14 +310,7 @@ fn a_body_that_does_not_come_in_gives_its_place_back() {
 
 #[test]
 fn bodies_and_heads_take_no_more_room_than_there_is() {
-    let hold = std::sync::Arc::new(AtomicBool::new(true));
-    let held = std::sync::Arc::clone(&hold);
-    let upstream = Upstream::new(move |_| {
-        while held.load(Ordering::SeqCst) {
-            std::thread::yield_now();
-        }
-        good()
-    });
+    let (upstream, hold) = holding();
     let more = json!({"performance": {"maxBodySize": 100_000, "maxBodyTotal": 120_000}});
     let router = Router::start(&configuration(&upstream, &more), RULES);
     let mut large = ask();

@@ -162,28 +162,28 @@ impl std::ops::Deref for App {
 /// What stands behind an `App`.
 #[derive(Debug)]
 pub struct Shared {
-    active: Arc<ArcSwap<Active>>,
+    active: ArcSwap<Active>,
     client: reqwest::Client,
     /// By proxy: those that providers are called through.
     proxied: Mutex<HashMap<String, reqwest::Client>>,
-    counter: Arc<Counter>,
+    counter: Counter,
     clock: Clock,
     state: State,
     store: Arc<dyn Store>,
-    gate: Arc<ArcSwap<Gate>>,
+    gate: ArcSwap<Gate>,
     keyring: Keyring,
     profile: Profile,
     metrics: Metrics,
     hedges: Hedges,
-    cache: Arc<ArcSwapOption<Cache>>,
-    recording: Arc<ArcSwapOption<Recording>>,
+    cache: ArcSwapOption<Cache>,
+    recording: ArcSwapOption<Recording>,
     tasks: Tasks,
     learnt: Learnt,
-    spread: Arc<AtomicU64>,
-    serial: Arc<AtomicU64>,
+    spread: AtomicU64,
+    serial: AtomicU64,
     /// A number that no other process has.
     replica: u64,
-    calls: Arc<AtomicU64>,
+    calls: AtomicU64,
 }
 
 fn client_builder(tuning: Tuning) -> reqwest::ClientBuilder {
@@ -216,26 +216,26 @@ impl App {
             None
         });
         Ok(Self(Arc::new(Shared {
-            active: Arc::new(ArcSwap::from_pointee(active)),
+            active: ArcSwap::from_pointee(active),
             client,
             proxied: Mutex::default(),
-            counter: Arc::new(Counter::default()),
+            counter: Counter::default(),
             clock,
             state,
             store,
-            gate: Arc::new(ArcSwap::from_pointee(gate)),
+            gate: ArcSwap::from_pointee(gate),
             keyring: Keyring::default(),
             profile: Profile::default(),
             metrics: Metrics::default(),
             hedges: Hedges::default(),
-            cache: Arc::new(ArcSwapOption::from_pointee(cache)),
-            recording: Arc::new(ArcSwapOption::from_pointee(recording)),
+            cache: ArcSwapOption::from_pointee(cache),
+            recording: ArcSwapOption::from_pointee(recording),
             tasks,
             learnt: Learnt::default(),
-            spread: Arc::new(AtomicU64::new(salt)),
-            serial: Arc::new(AtomicU64::new(salt)),
+            spread: AtomicU64::new(salt),
+            serial: AtomicU64::new(salt),
             replica,
-            calls: Arc::default(),
+            calls: AtomicU64::default(),
         })))
     }
 
@@ -366,15 +366,15 @@ pub async fn serve(app: App, listener: TcpListener, stop: impl Future<Output = (
     app.tasks.spawn_idle(checks::run(app.clone()));
     app.tasks.spawn_idle(stats::log_figures(app.clone()));
     app.tasks.spawn_idle(reseal::run(app.clone()));
-    let (tasks, recording, store) = (app.tasks.clone(), Arc::clone(&app.recording), Arc::clone(&app.store));
+    let (tasks, shared) = (app.tasks.clone(), app.clone());
     let overload = app.gate().settings;
     let places = overload.concurrent.saturating_add(overload.queue);
     let connections = tasks.clone();
     let spawn = |connection: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| connections.spawn_idle(connection);
     listen::serve(listener, router(app), places, stop, spawn).await;
     tasks.finish(DRAIN).await;
-    store.close().await;
-    if let Some(recording) = recording.swap(None) {
+    shared.store.close().await;
+    if let Some(recording) = shared.recording.swap(None) {
         let _ = tokio::task::spawn_blocking(move || recording.close()).await;
     }
 }

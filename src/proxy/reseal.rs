@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::proxy::App;
+use crate::state::seal::era;
 
 /// How often it is looked, at most.
 const EVERY_MAX: Duration = Duration::from_mins(10);
@@ -14,9 +15,8 @@ pub(super) async fn run(app: App) {
     loop {
         let rotation = app.active().configuration.encryption.as_ref().and_then(|encryption| encryption.rotation);
         tokio::time::sleep(rotation.unwrap_or(EVERY_MAX).min(EVERY_MAX)).await;
-        let Some(rotation) = rotation else { continue };
-        let era = u64::try_from(app.clock.unix_seconds()).unwrap_or(0) / rotation.as_secs().max(1);
-        if done.replace(era) == Some(era) {
+        let era = era(&app.clock, rotation);
+        if rotation.is_none() || done.replace(era) == Some(era) {
             continue;
         }
         if let Some(recording) = app.recording.load_full() {

@@ -35,8 +35,7 @@ impl Seal {
 
     /// The stretch of time that is now.
     fn era(&self) -> u64 {
-        let seconds = self.rotation.map_or(u64::MAX, |rotation| rotation.as_secs().max(1));
-        u64::try_from(self.clock.unix_seconds()).unwrap_or(0) / seconds
+        era(&self.clock, self.rotation)
     }
 
     fn key(&self, era: u64) -> Option<LessSafeKey> {
@@ -76,11 +75,12 @@ impl Seal {
     pub fn is_old(&self, sealed: &[u8]) -> bool {
         era_of(sealed).is_some_and(|era| era != self.era())
     }
+}
 
-    /// How often keys change.
-    pub fn rotation(&self) -> Option<Duration> {
-        self.rotation
-    }
+/// The number of the stretch of time that is now, where keys change so often.
+pub fn era(clock: &Clock, rotation: Option<Duration>) -> u64 {
+    let seconds = rotation.map_or(u64::MAX, |rotation| rotation.as_secs().max(1));
+    u64::try_from(clock.unix_seconds()).unwrap_or(0) / seconds
 }
 
 /// Whether this was encrypted at all.

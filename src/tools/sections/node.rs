@@ -44,7 +44,7 @@ impl Node {
     /// Of TOML. None where it is no TOML.
     pub(super) fn of_toml(text: &str, source: SourceId) -> Option<Self> {
         let parsed = toml_edit::Document::parse(text).ok()?;
-        Some(Self { span: Span::new(source, 0..text.len()), kind: of_table(parsed.as_table(), text, source) })
+        Some(Self { span: Span::new(source, 0..text.len()), kind: of_table(parsed.as_table(), source) })
     }
 
     /// Of a value that has no places.
@@ -140,9 +140,9 @@ fn of_json(value: &ast::Value<'_>, source: SourceId) -> Node {
     Node { span: Span::new(source, range.start..range.end), kind }
 }
 
-fn of_table(table: &dyn toml_edit::TableLike, text: &str, source: SourceId) -> Kind {
+fn of_table(table: &dyn toml_edit::TableLike, source: SourceId) -> Kind {
     let member = |(name, item): (&str, &Item)| {
-        let value = of_toml(item, text, source);
+        let value = of_toml(item, source);
         let key = table.key(name).and_then(toml_edit::Key::span);
         let start = key.map_or(value.span.start as usize, |key| key.start).min(value.span.range().end);
         Member { name: name.to_owned(), span: Span::new(source, start..value.span.range().end), value }
@@ -150,26 +150,26 @@ fn of_table(table: &dyn toml_edit::TableLike, text: &str, source: SourceId) -> K
     Kind::Object(table.iter().map(member).collect())
 }
 
-fn of_toml(item: &Item, text: &str, source: SourceId) -> Node {
+fn of_toml(item: &Item, source: SourceId) -> Node {
     let span = Span::new(source, item.span().unwrap_or_default());
     let kind = match item {
         Item::None => Kind::Nothing,
-        Item::Table(table) => of_table(table, text, source),
+        Item::Table(table) => of_table(table, source),
         Item::ArrayOfTables(tables) => Kind::List(
             tables
                 .iter()
                 .map(|table| Node {
                     span: Span::new(source, table.span().unwrap_or_default()),
-                    kind: of_table(table, text, source),
+                    kind: of_table(table, source),
                 })
                 .collect(),
         ),
-        Item::Value(value) => return of_toml_value(value, text, source),
+        Item::Value(value) => return of_toml_value(value, source),
     };
     Node { span, kind }
 }
 
-fn of_toml_value(value: &TomlValue, text: &str, source: SourceId) -> Node {
+fn of_toml_value(value: &TomlValue, source: SourceId) -> Node {
     let kind = match value {
         TomlValue::String(text) => Kind::Text(text.value().clone()),
         #[expect(clippy::cast_precision_loss, reason = "numbers of a configuration are small")]
@@ -177,8 +177,8 @@ fn of_toml_value(value: &TomlValue, text: &str, source: SourceId) -> Node {
         TomlValue::Float(number) => Kind::Number(*number.value()),
         TomlValue::Boolean(value) => Kind::Bool(*value.value()),
         TomlValue::Datetime(time) => Kind::Text(time.value().to_string()),
-        TomlValue::Array(list) => Kind::List(list.iter().map(|value| of_toml_value(value, text, source)).collect()),
-        TomlValue::InlineTable(table) => of_table(table, text, source),
+        TomlValue::Array(list) => Kind::List(list.iter().map(|value| of_toml_value(value, source)).collect()),
+        TomlValue::InlineTable(table) => of_table(table, source),
     };
     Node { span: Span::new(source, value.span().unwrap_or_default()), kind }
 }
