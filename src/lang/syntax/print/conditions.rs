@@ -12,7 +12,8 @@ const INNER: usize = 4;
 impl Printer<'_> {
     /// Whether a condition goes on one line behind `lead`, with `tail` behind it.
     pub(super) fn is_one_line(&self, one: &str, condition: &Condition, span: Span, indent: usize) -> bool {
-        indent + width(one) <= WIDTH && !self.has_comment(span) && !self.is_broken(condition)
+        // Asked first: whether a comment stands inside has to be known of what is too wide, too.
+        !self.has_comment(span) && indent + width(one) <= WIDTH && !self.is_broken(condition)
     }
 
     /// Whether the author broke a condition between its parts.
@@ -80,7 +81,7 @@ impl Printer<'_> {
     pub(super) fn value_lines(&mut self, lead: &str, value: &Value, tail: &str, indent: usize, span: Span) {
         let one = format!("{lead}{}{tail}", value_words(value));
         let ValueKind::List(members) = &value.kind else { return self.push(indent, &one) };
-        if indent + width(&one) <= WIDTH && !self.has_comment(span) {
+        if !self.has_comment(span) && indent + width(&one) <= WIDTH {
             return self.push(indent, &one);
         }
         self.leading_inside(value.span().start, indent);

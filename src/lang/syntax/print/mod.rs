@@ -177,7 +177,7 @@ impl Printer<'_> {
             ItemKind::Default(actions) => {
                 let one = actions.iter().map(action_words).collect::<Vec<_>>().join(" ");
                 let one = format!("default {{ {one} }}");
-                if actions.len() <= 1 && width(&one) <= WIDTH && !self.has_comment(span) {
+                if !self.has_comment(span) && actions.len() <= 1 && width(&one) <= WIDTH {
                     self.push(0, &one);
                 } else {
                     self.open("default", span);
@@ -222,7 +222,7 @@ impl Printer<'_> {
             self.leading(span.start, STEP);
             let words = action_words(action);
             match &action.kind {
-                ActionKind::Route(chain) if width(&words) + STEP > WIDTH || self.has_comment(span) => {
+                ActionKind::Route(chain) if self.has_comment(span) || width(&words) + STEP > WIDTH => {
                     for (index, target) in chain.iter().enumerate() {
                         let lead = if index == 0 { "route " } else { " else " };
                         self.leading_inside(target.span().start, STEP + STEP);
