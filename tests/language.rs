@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use claude_router::config;
 use claude_router::lang::diagnostic::render;
-use claude_router::lang::eval::{self, decision::Action};
-use claude_router::lang::input::{Facts, Input};
+use claude_router::lang::eval::{self, decision::Action, naive};
+use claude_router::lang::input::{Facts, Feature, Input, NUMBER};
 use claude_router::lang::ir::load::NoFiles;
 use claude_router::lang::plan::Plan;
 use claude_router::lang::schema::fields::FIELDS;
@@ -15,7 +15,7 @@ use claude_router::lang::source::Source;
 use claude_router::lang::{Checked, catalogue::Catalogue, check, compile};
 use claude_router::tools::{fmt, lint, test};
 
-use crate::support::generate::{Random, request};
+use crate::support::generate::{Fixed, Random, request};
 
 fn catalogue() -> Arc<Catalogue> {
     let mut catalogue = config::catalogue::alone();
@@ -168,6 +168,50 @@ fn used_files_stand_where_they_are_used_and_stay_inside() {
     ] {
         let found = load(&format!("{wrong}\ndefault {{ route \"gpt-5\" }}"));
         assert_eq!(found.problems.iter().map(|problem| problem.code.id).collect::<Vec<_>>(), ["E220"], "{wrong}");
+    }
+}
+
+/// What compiles answers as the naive evaluator does, and what does not names its limit.
+#[test]
+fn rule_sets_made_to_be_slow_are_compiled_or_refused() {
+    let compiled = |rules: String| {
+        let text = rules + "default { route \"gpt-5\" }";
+        let (plan, _, problems) = compile(vec![Source::new("r.route", text)], &NoFiles, &catalogue());
+        plan.ok_or(problems)
+    };
+    let mut random = Random(5);
+    let mut word = |most| (0..10 + random.below(most)).map(|_| ['a', 'b'][random.below(2)]).collect::<String>();
+    let overlapping: String = (0..300)
+        .map(|n| {
+            let words: Vec<String> = (0..100).map(|_| format!("\"*{}*\"", word(30))).collect();
+            format!("rule r{n} {{ when prompt contains any [{}] route \"gpt-5\" }}\n", words.join(", "))
+        })
+        .collect();
+    let plan = compiled(overlapping).expect("it compiles");
+    for length in [8, 20, 400] {
+        let mut fixed = Fixed::default();
+        fixed.texts.insert((Feature::Prompt, None), word(length));
+        let (facts, fixed) = (Facts::default(), fixed);
+        let input = Input { request: &fixed, facts: &facts };
+        assert_eq!(eval::winner(&plan, &input), naive::winner(&plan.program, &input));
+    }
+    let thresholds =
+        (0..20_000).rev().map(|n| format!("rule r{n} {{ when tokens > {} route \"gpt-5\" }}\n", n * 7 + 1)).collect();
+    let plan = compiled(thresholds).expect("it compiles");
+    for (tokens, rule) in [(1, None), (2, Some(19_999)), (100, Some(19_985)), (139_995, Some(0))] {
+        let mut fixed = Fixed::default();
+        fixed.ordinals.insert(Feature::Tokens, tokens * NUMBER);
+        let facts = Facts::default();
+        assert_eq!(eval::winner(&plan, &Input { request: &fixed, facts: &facts }), rule, "{tokens}");
+    }
+    for (regex, told) in [("x[a-z]{0,50}", 1), ("x\\w{1,40}", 66)] {
+        let many = (0..10_000)
+            .map(|n| format!("rule r{n} {{ when prompt matches /{n}{regex}/ route \"gpt-5\" }}\n"))
+            .collect();
+        let problems = compiled(many).expect_err("it is refused");
+        let last = problems.last().unwrap();
+        assert_eq!((last.code.id, problems.len()), ("E303", told));
+        assert!(last.message.contains("larger than 64 MiB when compiled"), "{}", last.message);
     }
 }
 

@@ -157,7 +157,7 @@ codes! {
         bad "rule a { when (((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((stream))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))) route \"gpt-5\" }\ndefault { route \"gpt-5\" }",
         good "rule a { when ((stream)) route \"gpt-5\" }\ndefault { route \"gpt-5-mini\" }";
     TOO_MANY = "E303" "too-many",
-        "There is more of something than a program may have: 50,000 rules, 1,000,000 tests of fields with all lets and labels in place, 256 files.",
+        "There is more of something than a program may have: 50,000 rules, 1,000,000 tests of fields with all lets and labels in place, 64 MiB of compiled regular expressions, 20,000 members of a list, 256 files.",
         bad "",
         good "default { route \"gpt-5\" }";
 }

@@ -7,7 +7,7 @@ use crate::lang::catalogue::Catalogue;
 use crate::lang::diagnostic::{Diagnostic, codes};
 use crate::lang::ir::load::Loaded;
 use crate::lang::ir::scope::Scope;
-use crate::lang::ir::{Atom, AtomId, Program, Rule, Slot, SlotId};
+use crate::lang::ir::{Atom, AtomId, Program, Regex, Rule, Slot, SlotId};
 use crate::lang::source::Span;
 use crate::lang::syntax::tree::{Item, ItemKind};
 
@@ -34,6 +34,10 @@ pub(super) struct Resolver<'t> {
     pub(super) broken: bool,
     /// Single tests so far.
     pub(super) n_tests: usize,
+    /// The regular expressions so far.
+    pub(super) regexes: HashSet<Regex>,
+    /// What they count for, in bytes.
+    pub(super) regex_bytes: usize,
     slot_ids: HashMap<Slot, SlotId>,
     atom_ids: HashMap<Atom, AtomId>,
 }
@@ -52,6 +56,8 @@ pub fn resolve(loaded: &Loaded, catalogue: &Arc<Catalogue>) -> (Program, Vec<Dia
         in_adjust: false,
         broken: false,
         n_tests: 0,
+        regexes: HashSet::new(),
+        regex_bytes: 0,
         slot_ids: HashMap::new(),
         atom_ids: HashMap::new(),
     };

@@ -15,6 +15,10 @@ use crate::lang::syntax::tree::{self, FieldRef, Quantifier};
 
 /// The largest compiled regular expression, in bytes.
 const REGEX_BYTES_MAX: usize = 1 << 20;
+/// What a regular expression counts for at least, in bytes.
+const REGEX_BYTES_MIN: usize = 16 << 10;
+/// What all regular expressions of a program may count for together, in bytes.
+pub(super) const REGEXES_BYTES_MAX: usize = 64 << 20;
 
 impl<'t> Resolver<'t> {
     pub(super) fn is_text(&mut self, slot: Slot, value: &'t tree::Value) -> Option<Atoms> {
@@ -100,19 +104,43 @@ impl<'t> Resolver<'t> {
         };
         let body = body.replace("\\/", "/");
         let source = if folded { format!("(?i){body}") } else { body };
-        match regex::RegexBuilder::new(&source).size_limit(REGEX_BYTES_MAX).build() {
-            Ok(_) => Some(Regex { source }),
-            Err(error) => {
-                let why = error.to_string();
-                let last = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-                self.report(Diagnostic::new(
-                    &codes::BAD_REGEX,
-                    literal.span(),
-                    format!("the regular expression does not work: {last}"),
-                ));
+        let regex = Regex { source };
+        if self.regexes.contains(&regex) {
+            return Some(regex);
+        }
+        if self.regex_bytes > REGEXES_BYTES_MAX {
+            return None;
+        }
+        match size_of_regex(&regex.source) {
+            Ok(bytes) => {
+                self.regex_bytes += bytes;
+                if self.regex_bytes > REGEXES_BYTES_MAX {
+                    self.too_many_regexes(literal.span());
+                    return None;
+                }
+                self.regexes.insert(regex.clone());
+                Some(regex)
+            }
+            Err(why) => {
+                // What does not fit was compiled as far as it may be; a thousand of them would take minutes.
+                self.regex_bytes += REGEX_BYTES_MAX;
+                let message = format!("the regular expression does not work: {why}");
+                self.report(Diagnostic::new(&codes::BAD_REGEX, literal.span(), message));
+                if self.regex_bytes > REGEXES_BYTES_MAX {
+                    self.too_many_regexes(literal.span());
+                }
                 None
             }
         }
+    }
+
+    fn too_many_regexes(&mut self, span: Span) {
+        let message = format!(
+            "up to here the regular expressions of the program are larger than {} MiB when compiled; those behind are not read",
+            REGEXES_BYTES_MAX >> 20
+        );
+        let help = "write literals as patterns of `contains`, which cost nothing by their number";
+        self.report(Diagnostic::new(&codes::TOO_MANY, span, message).help(help));
     }
 
     pub(super) fn contains_text(
@@ -224,5 +252,20 @@ fn member(chars: &[Char], paths: bool) -> Member {
         (true, _) => Member::FileName(plain),
         (false, true) => Member::Glob(Glob::of_text(chars)),
         (false, false) => Member::Is(plain),
+    }
+}
+
+/// How large a regular expression is when it is compiled, in bytes, to the next power of two; or what is wrong with it.
+fn size_of_regex(source: &str) -> Result<usize, String> {
+    let mut limit = REGEX_BYTES_MIN;
+    loop {
+        match regex::RegexBuilder::new(source).size_limit(limit).build() {
+            Ok(_) => return Ok(limit),
+            Err(regex::Error::CompiledTooBig(_)) if limit < REGEX_BYTES_MAX => limit *= 2,
+            Err(error) => {
+                let why = error.to_string();
+                return Err(why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned());
+            }
+        }
     }
 }

@@ -1,13 +1,13 @@
-//! Sets of texts and paths: extensions, names and whole texts in tables, globs one by one.
+//! Sets of texts and paths: extensions, names and whole texts in tables, globs by what they name.
 
 use std::collections::HashMap;
 
 use crate::lang::ir::{Atom, Member, Program, SlotId};
 use crate::lang::plan::Plan;
 use crate::lang::plan::bits::Bits;
+use crate::lang::plan::globs::Globs;
 use crate::lang::plan::possible::{Assumed, truth};
 use crate::lang::schema::fold::fold;
-use crate::lang::schema::glob::Glob;
 
 /// How a set slot is asked.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct MemberPlan {
     extensions: HashMap<String, u32>,
     names: HashMap<String, u32>,
     whole: HashMap<String, u32>,
-    globs: Vec<(Glob, u32)>,
+    globs: Globs,
     /// The rules that are possible when nothing holds.
     pub base: Bits,
     /// The rules that each atom makes possible, by atom.
@@ -34,12 +34,13 @@ pub(super) fn build(program: &Program, slot: SlotId, atoms: &[usize], rules: &[u
         extensions: HashMap::new(),
         names: HashMap::new(),
         whole: HashMap::new(),
-        globs: Vec::new(),
+        globs: Globs::default(),
         base: Bits::all(program.rules.len()),
         postings: vec![Vec::new(); atoms.len()],
         idle: false,
     };
     let mut places: HashMap<usize, usize> = HashMap::new();
+    let mut globs = Vec::new();
     for (local, atom) in (0u32..).zip(atoms) {
         places.insert(*atom, local as usize);
         let Atom::Holds(_, member) = &program.atoms[*atom] else { continue };
@@ -48,9 +49,10 @@ pub(super) fn build(program: &Program, slot: SlotId, atoms: &[usize], rules: &[u
             Member::Extension(text) => drop(plan.extensions.insert(text.clone(), local)),
             Member::FileName(text) => drop(plan.names.insert(text.clone(), local)),
             Member::Is(text) => drop(plan.whole.insert(text.clone(), local)),
-            Member::Glob(glob) => plan.globs.push((glob.clone(), local)),
+            Member::Glob(glob) => globs.push((glob.clone(), local)),
         }
     }
+    plan.globs = Globs::new(globs);
     for rule in rules {
         let condition = &program.rules[*rule as usize].when;
         if truth(program, condition, slot, Assumed::Nothing) != Some(false) {
@@ -92,7 +94,9 @@ impl MemberPlan {
                     }
                 }
             }
-            self.globs.iter().filter(|(glob, _)| glob.matches(&folded)).for_each(|(_, atom)| hit(*atom));
+            if !self.globs.is_empty() {
+                self.globs.each(&folded, &mut hit);
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 //! an index from what it is found to be to the rules that are still possible then. Immutable and shared.
 
 pub mod bits;
+mod globs;
 mod members;
 mod ordinals;
 mod possible;

@@ -7,10 +7,15 @@ use std::ops::ControlFlow;
 use crate::lang::ir::{Atom, Pattern, Program, SlotId, TextTest};
 use crate::lang::plan::Plan;
 use crate::lang::plan::bits::Bits;
+use crate::lang::plan::globs::Globs;
 use crate::lang::plan::possible::{Assumed, truth};
 use crate::lang::plan::search::Literals;
 use crate::lang::schema::fold;
-use crate::lang::schema::glob::Glob;
+
+/// What the regular expressions of a slot keep at most of what they learnt of texts, in bytes for each thread.
+const REGEX_CACHES_BYTES: usize = 64 << 20;
+/// What one of them keeps at most and at least, in bytes.
+const REGEX_CACHE_BYTES: std::ops::RangeInclusive<usize> = 32 << 10..=2 << 20;
 
 /// How a text slot is asked.
 #[derive(Debug)]
@@ -20,7 +25,7 @@ pub struct TextPlan {
     folded: Search,
     exact: Search,
     values: HashMap<String, u32>,
-    globs: Vec<(Glob, u32)>,
+    globs: Globs,
     present: Vec<u32>,
     not_empty: Vec<u32>,
     /// By atom.
@@ -55,7 +60,7 @@ pub(super) fn build(program: &Program, slot: SlotId, atoms: &[usize], rules: &[u
         folded: Search::default(),
         exact: Search::default(),
         values: HashMap::new(),
-        globs: Vec::new(),
+        globs: Globs::default(),
         present: Vec::new(),
         not_empty: Vec::new(),
         regexes: HashMap::new(),
@@ -63,7 +68,11 @@ pub(super) fn build(program: &Program, slot: SlotId, atoms: &[usize], rules: &[u
         postings: vec![Vec::new(); atoms.len()],
         idle: false,
     };
-    let (mut folded, mut exact) = (Vec::new(), Vec::new());
+    let (mut folded, mut exact, mut globs) = (Vec::new(), Vec::new(), Vec::new());
+    let is_regex = |atom: &&usize| matches!(program.atoms[**atom], Atom::Text(_, TextTest::Matches(_)));
+    let n_regexes = atoms.iter().filter(is_regex).count();
+    let (least, most) = REGEX_CACHE_BYTES.into_inner();
+    let cache = (REGEX_CACHES_BYTES / n_regexes.max(1)).clamp(least, most);
     for (local, atom) in (0u32..).zip(atoms) {
         let Atom::Text(_, test) = &program.atoms[*atom] else { continue };
         match test {
@@ -72,15 +81,16 @@ pub(super) fn build(program: &Program, slot: SlotId, atoms: &[usize], rules: &[u
             TextTest::Is(value) => {
                 plan.values.insert(value.clone(), local);
             }
-            TextTest::Like(glob) => plan.globs.push((glob.clone(), local)),
+            TextTest::Like(glob) => globs.push((glob.clone(), local)),
             TextTest::Contains(pattern) if pattern.exact => exact.push((pattern, local)),
             TextTest::Contains(pattern) => folded.push((pattern, local)),
             TextTest::Matches(regex) => {
-                let built = regex::RegexBuilder::new(&regex.source).build();
+                let built = regex::RegexBuilder::new(&regex.source).dfa_size_limit(cache).build();
                 plan.regexes.insert(local, built.expect("it was built once, when it was checked"));
             }
         }
     }
+    plan.globs = Globs::new(globs);
     plan.folded = Search::new(&folded, true);
     plan.exact = Search::new(&exact, false);
     index(&mut plan, program, slot, atoms, rules);
@@ -133,7 +143,9 @@ impl TextPlan {
         if let Some(atom) = self.values.get(&folded) {
             hit(*atom, hits);
         }
-        self.globs.iter().filter(|(glob, _)| glob.matches(&folded)).for_each(|(_, atom)| hit(*atom, hits));
+        if !self.globs.is_empty() {
+            self.globs.each(&folded, |atom| hit(atom, hits));
+        }
     }
 
     /// Whether a regular expression matches a text.

@@ -89,6 +89,15 @@ impl Glob {
         self.parts.iter().filter_map(|part| if let Part::Plain(c) = part { Some(*c) } else { None })
     }
 
+    /// The longest runs of characters that it names: each stands in every text that it takes.
+    pub fn runs(&self) -> Vec<String> {
+        let runs = self.parts.split(|part| !matches!(part, Part::Plain(_)));
+        let run = |run: &[Part]| {
+            run.iter().filter_map(|part| if let Part::Plain(c) = part { Some(*c) } else { None }).collect::<String>()
+        };
+        runs.map(run).filter(|run| !run.is_empty()).collect()
+    }
+
     /// A text that it takes: a letter where any character may stand, nothing where nothing need stand.
     pub fn sample(&self) -> String {
         let part = |part: &Part| match part {

@@ -14,6 +14,9 @@ use crate::lang::plan::search::lanes::Lanes;
 
 /// Up to this many bytes of literals the crate's automaton is a table that needs one look a byte; beyond, a smaller, slower one.
 const DFA_BYTES_MAX: usize = 24_000;
+/// The most literals of one automaton of the crate's. Building it takes a time that grows with their square: 0.1 s for so
+/// many, 14 s for ten times as many, where all of them overlap.
+const AUTOMATON_LITERALS_MAX: usize = 10_000;
 
 /// A search for some literals.
 #[derive(Debug, Default)]
@@ -21,7 +24,7 @@ pub(super) struct Literals {
     lanes: Option<Lanes>,
     wide: Option<Grams<8>>,
     narrow: Option<Grams<5>>,
-    rest: Option<(AhoCorasick, Vec<u32>)>,
+    rest: Vec<(AhoCorasick, Vec<u32>)>,
 }
 
 /// A literal that was found, and the bytes that it stands at.
@@ -59,23 +62,15 @@ impl Literals {
         }
         made.lanes = Lanes::new(literals, &others, folded);
         if made.lanes.is_none() {
-            let texts: Vec<&str> = others.iter().map(|place| literals[*place as usize]).collect();
-            let bytes: usize = texts.iter().map(|literal| literal.len()).sum();
-            let kind = if bytes <= DFA_BYTES_MAX { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
-            let built = AhoCorasick::builder()
-                .match_kind(MatchKind::Standard)
-                .ascii_case_insensitive(folded)
-                .kind(Some(kind))
-                .build(&texts);
-            let automaton = built.expect("the sources' size keeps literals far below what an automaton holds");
-            made.rest = Some((automaton, others));
+            let parts = others.chunks(AUTOMATON_LITERALS_MAX);
+            made.rest = parts.map(|places| (automaton(literals, places, folded), places.to_vec())).collect();
         }
         made
     }
 
     /// Whether there is nothing to search for.
     pub(super) fn is_empty(&self) -> bool {
-        self.lanes.is_none() && self.wide.is_none() && self.narrow.is_none() && self.rest.is_none()
+        self.lanes.is_none() && self.wide.is_none() && self.narrow.is_none() && self.rest.is_empty()
     }
 
     /// Tells of every place of every literal, in no order and some of them twice, until it is told to stop.
@@ -93,7 +88,7 @@ impl Literals {
         if let Some(grams) = &self.narrow {
             grams.each(text.as_bytes(), tell)?;
         }
-        if let Some((automaton, places)) = &self.rest {
+        for (automaton, places) in &self.rest {
             for found in automaton.find_overlapping_iter(text) {
                 let literal = places[found.pattern().as_usize()];
                 tell(Found { literal, start: found.start(), end: found.end() })?;
@@ -101,6 +96,18 @@ impl Literals {
         }
         ControlFlow::Continue(())
     }
+}
+
+fn automaton(literals: &[&str], places: &[u32], folded: bool) -> AhoCorasick {
+    let texts: Vec<&str> = places.iter().map(|place| literals[*place as usize]).collect();
+    let bytes: usize = texts.iter().map(|literal| literal.len()).sum();
+    let kind = if bytes <= DFA_BYTES_MAX { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
+    let built = AhoCorasick::builder()
+        .match_kind(MatchKind::Standard)
+        .ascii_case_insensitive(folded)
+        .kind(Some(kind))
+        .build(&texts);
+    built.expect("the sources' size keeps literals far below what an automaton holds")
 }
 
 #[cfg(test)]
