@@ -71,6 +71,20 @@ fn explain_as_json_holds_what_is_promised() {
 }
 
 #[test]
+fn explain_shows_the_plan_as_a_tree() {
+    let ended = run(Path::new(ROOT), &["explain", "--tree", "--rules", "examples/policy.route"]);
+    assert_eq!((ended.err.as_str(), ended.code), ("", 0));
+    assert!(ended.out.lines().all(|line| line.chars().count() <= 100), "{}", ended.out);
+    insta::assert_snapshot!(ended.out);
+    // Before the explanation of a request, where there is one.
+    let request = "examples/requests/implement.json";
+    let both = run(Path::new(ROOT), &["explain", "--tree", "--rules", "examples/policy.route", request]);
+    assert!(both.out.starts_with(&ended.out) && both.out.contains("decided by"), "{}", both.out);
+    let neither = run(Path::new(ROOT), &["explain"]);
+    assert!(neither.code == 2 && neither.err.contains("<REQUESTS>"), "{}", neither.err);
+}
+
+#[test]
 fn explain_takes_standard_input_headers_and_what_ifs() {
     let folder = Folder::new();
     folder.file("my.route", "rule core { when header(\"x-team\") is \"core\" and key is \"ci\" and files contains any [\".rs\"] and no_temperature route \"gpt-5\" }\nlet no_temperature = not has temperature\ndefault { route \"gpt-5-mini\" }\n");

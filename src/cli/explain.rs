@@ -27,7 +27,7 @@ use crate::wire::Client;
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// Request files: bodies, or recorded requests; `-` is standard input.
-    #[arg(required = true)]
+    #[arg(required_unless_present = "tree")]
     requests: Vec<PathBuf>,
     /// One JSON object a request.
     #[arg(long)]
@@ -44,8 +44,8 @@ pub(super) struct Arguments {
     /// Which API a body is for, where its form does not tell.
     #[arg(long, value_parser = ["messages", "chat", "responses"])]
     api: Option<String>,
-    /// Print the compiled plan.
-    #[arg(long)]
+    /// Print the compiled plan: what is learnt in which order, what each answer rules out, and the rules as trees.
+    #[arg(long, conflicts_with = "json")]
     tree: bool,
 }
 
@@ -54,7 +54,7 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
     let what_if = what_if_source(&arguments.what_if)?;
     let plan = shared.plan(&configuration, what_if, out)?;
     if arguments.tree {
-        out.print(&crate::tools::explain::tree(&plan));
+        out.print(&crate::tools::tree::show(&plan));
     }
     let given: Vec<Given> = plan
         .program

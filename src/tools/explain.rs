@@ -17,7 +17,7 @@ use crate::lang::source::Sources;
 use crate::tools::test::decided_name;
 
 /// The widest line of the human form, in characters.
-const WIDTH: usize = 100;
+pub(super) const WIDTH: usize = 100;
 /// How many earlier rules the human form lists.
 const RULES_SHOWN_MAX: usize = 40;
 
@@ -369,7 +369,7 @@ fn rounded(cost: i64) -> i64 {
 }
 
 /// A text that fits.
-fn cut(text: &str, width: usize) -> String {
+pub(super) fn cut(text: &str, width: usize) -> String {
     // Half of a secret would not look like one.
     let text = secret::hide(text);
     if text.chars().count() <= width {
@@ -377,43 +377,6 @@ fn cut(text: &str, width: usize) -> String {
     }
     let kept: String = text.chars().take(width.saturating_sub(1)).collect();
     format!("{kept}…")
-}
-
-/// The compiled plan in a form that a person can read: what is asked, in which order of cost, and what each rule needs.
-pub fn tree(plan: &Plan) -> String {
-    use crate::lang::eval::trace::slot_name;
-    use crate::lang::plan::SlotPlan;
-    let mut text = String::new();
-    let program = &plan.program;
-    let _ = writeln!(
-        text,
-        "{} rules, {} tests in all, {} fields",
-        program.rules.len(),
-        program.atoms.len(),
-        program.slots.len()
-    );
-    let mut slots: Vec<usize> = (0..program.slots.len()).collect();
-    slots.sort_by_key(|index| (plan.costs[*index], *index));
-    for index in slots {
-        let name = slot_name(program, &program.slots[index]);
-        let how = match &plan.slots[index] {
-            SlotPlan::Ordinal(ordinal) => format!("{} cells, by binary search", ordinal.thresholds.len() + 1),
-            SlotPlan::Text(text) => format!("{} patterns, in one pass", text.n_atoms),
-            SlotPlan::Set(members) => format!("{} members, by look-up", members.n_atoms),
-        };
-        let _ = writeln!(text, "  {:?}: {name}: {how}", plan.costs[index]);
-    }
-    for rule in &program.rules {
-        let mut needs: Vec<String> = Plan::tests(&rule.when)
-            .iter()
-            .flat_map(|test| &test.atoms)
-            .map(|atom| slot_name(program, &program.slots[program.atoms[atom.index()].slot().index()]))
-            .collect();
-        needs.dedup();
-        let _ = writeln!(text, "  rule {} needs {}", rule.name, needs.join(", "));
-    }
-    text.push('\n');
-    text
 }
 
 /// Takes out of all texts what looks like a secret.

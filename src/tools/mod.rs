@@ -12,6 +12,7 @@ pub mod request;
 pub mod schema;
 pub mod sections;
 pub mod test;
+pub mod tree;
 pub mod witness;
 
 /// A text as XML holds it, between tags and in attributes.

@@ -148,15 +148,17 @@ impl TextPlan {
         }
     }
 
+    /// How its literals are searched, in words; none where there are none.
+    pub fn search_words(&self) -> Option<String> {
+        let ways = [&self.folded, &self.exact].map(|search| search.literals.words());
+        let ways: Vec<String> = ways.into_iter().flatten().collect();
+        (!ways.is_empty()).then(|| ways.join(" and "))
+    }
+
     /// Whether a regular expression matches a text.
     pub fn matches(&self, atom: u32, text: Option<&str>) -> bool {
         let regex = self.regexes.get(&atom);
         regex.is_some_and(|regex| text.is_some_and(|text| regex.is_match(&fold::nfc(text))))
-    }
-
-    /// Whether an atom is a regular expression.
-    pub fn is_regex(&self, atom: u32) -> bool {
-        self.regexes.contains_key(&atom)
     }
 }
 

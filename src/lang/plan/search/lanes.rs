@@ -70,6 +70,11 @@ impl Lanes {
         Some(Self { columns, table, ends, n_columns, longest })
     }
 
+    /// The size of its table.
+    pub(super) fn bytes(&self) -> usize {
+        self.table.len() * size_of::<u32>()
+    }
+
     pub(super) fn each(&self, text: &[u8], tell: &mut impl FnMut(Found) -> ControlFlow<()>) -> ControlFlow<()> {
         let length = text.len() / LANES;
         if text.len() < SHORT || length < 2 * self.longest {

@@ -73,6 +73,26 @@ impl Literals {
         self.lanes.is_none() && self.wide.is_none() && self.narrow.is_none() && self.rest.is_empty()
     }
 
+    /// The ways that it is made of, in words; none where there is nothing to search for.
+    pub(super) fn words(&self) -> Option<String> {
+        let mut ways = Vec::new();
+        if let Some(lanes) = &self.lanes {
+            ways.push(format!("a table of {} KiB in four lanes", lanes.bytes().div_ceil(1 << 10)));
+        }
+        if self.wide.is_some() {
+            ways.push("windows of 8 bytes".to_owned());
+        }
+        if self.narrow.is_some() {
+            ways.push("windows of 5 bytes".to_owned());
+        }
+        match self.rest.len() {
+            0 => {}
+            1 => ways.push("an automaton".to_owned()),
+            n => ways.push(format!("{n} automata")),
+        }
+        (!ways.is_empty()).then(|| ways.join(", "))
+    }
+
     /// Tells of every place of every literal, in no order and some of them twice, until it is told to stop.
     pub(super) fn each(&self, text: &str, tell: &mut impl FnMut(Found) -> ControlFlow<()>) {
         let _ = self.try_each(text, tell);
