@@ -183,7 +183,7 @@ fn rule_sets_made_to_be_slow_are_compiled_or_refused() {
     let mut word = |most| (0..10 + random.below(most)).map(|_| ['a', 'b'][random.below(2)]).collect::<String>();
     let overlapping: String = (0..300)
         .map(|n| {
-            let words: Vec<String> = (0..100).map(|_| format!("\"*{}*\"", word(30))).collect();
+            let words: Vec<String> = (0..100).map(|_| format!("\"{}\"", word(30))).collect();
             format!("rule r{n} {{ when prompt contains any [{}] route \"gpt-5\" }}\n", words.join(", "))
         })
         .collect();
@@ -289,8 +289,7 @@ fn a_test_that_fails_says_what_came_instead() {
 /// What becomes of a request, in a few words.
 fn outcome(text: &str, change: impl Fn(&mut Facts), tokens: i64) -> String {
     let plan = plan(text);
-    let mut facts =
-        Facts::of_tests(plan.program.budgets.len(), plan.program.catalogue.models.len(), plan.program.pools.len());
+    let mut facts = Facts::of_tests(plan.program.budgets.len(), plan.program.pools.len());
     change(&mut facts);
     let mut fixed = request(&mut Random(1));
     use claude_router::lang::input::{Feature, NUMBER};
@@ -317,13 +316,13 @@ fn outcome(text: &str, change: impl Fn(&mut Facts), tokens: i64) -> String {
 #[test]
 fn targets_are_passed_over_for_stated_reasons() {
     let id = |name: &str| match catalogue().find(name) {
-        claude_router::lang::catalogue::Found::One(id) => id.0 as usize,
+        claude_router::lang::catalogue::Found::One(id) => id.0,
         other => panic!("{name}: {other:?}"),
     };
     let route = "default { route \"gpt-4\" else \"gpt-5\" else \"gemini-2.5-pro\" }";
     assert_eq!(outcome(route, |_| (), 100), "gpt-4>gpt-5>gemini-2.5-pro []");
     assert_eq!(outcome(route, |_| (), 7_500), "gpt-5>gemini-2.5-pro [gpt-4:context_window]");
-    let sick = |facts: &mut Facts| facts.models[id("gpt-5")].healthy = false;
+    let sick = |facts: &mut Facts| facts.models.of_mut(id("gpt-5")).healthy = false;
     assert_eq!(outcome(route, sick, 7_500), "gemini-2.5-pro [gpt-4:context_window gpt-5:unhealthy]");
     assert_eq!(
         outcome("default { route \"gpt-4\" else \"gpt-5\" }", sick, 7_500),
@@ -371,14 +370,14 @@ fn pools_take_by_their_strategy() {
         assert!((4..=6).contains(&some.iter().filter(|first| **first).count()), "{first:?}");
     }
     let model = |name: &str| match catalogue().find(name) {
-        claude_router::lang::catalogue::Found::One(id) => id.0 as usize,
+        claude_router::lang::catalogue::Found::One(id) => id.0,
         other => panic!("{other:?}"),
     };
     let slow_first = |spread: Option<u64>| {
         move |facts: &mut Facts| {
             facts.spread = spread;
             for (name, peak) in [("gpt-5", 30), ("gpt-5-mini", 20), ("gpt-5-nano", 10)] {
-                facts.models[model(name)].peak_us = Some(peak);
+                facts.models.of_mut(model(name)).peak_us = Some(peak);
             }
         }
     };
@@ -391,7 +390,7 @@ fn pools_take_by_their_strategy() {
     let recovering = |spread| {
         move |facts: &mut Facts| {
             facts.spread = Some(spread);
-            facts.models[model("gpt-5-nano")].share = 250_000;
+            facts.models.of_mut(model("gpt-5-nano")).share = 250_000;
         }
     };
     let cheap =

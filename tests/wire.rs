@@ -227,6 +227,30 @@ fn trap_32_45_ids_and_names_are_cleaned_so_that_no_two_become_the_same() {
 }
 
 #[test]
+fn usage_alone_is_that_of_the_whole_answer_or_not_told() {
+    let usage = json!({"input_tokens": 9, "output_tokens": 7, "cache_read_input_tokens": 5, "cache_creation_input_tokens": 3,
+        "cache_creation": {"ephemeral_1h_input_tokens": 4}, "output_tokens_details": {"thinking_tokens": 2}, "service_tier": "standard"});
+    let answer = |ty: Value, stop: Value, usage: Value| json!({"id": "m", "type": ty, "content": [{"type": "text", "text": "hi"}], "stop_reason": stop, "usage": usage});
+    let few = json!({"input_tokens": 1, "cache_creation": null});
+    let odd = json!({"input_tokens": "many", "output_tokens": 2});
+    for (whole, told) in [
+        (answer(json!("message"), json!("end_turn"), usage), true),
+        (answer(json!("message"), json!("end_turn"), few), true),
+        (answer(json!("message"), json!("end_turn"), odd), false),
+        (answer(json!("message"), json!("end_turn"), Value::Null), false),
+        (answer(json!("message"), Value::Null, json!({})), false),
+        (answer(json!("completion"), json!("stop"), json!({})), false),
+        (json!({"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}), false),
+    ] {
+        let bytes = whole.to_string();
+        let alone = Api::Messages.usage_of_whole(bytes.as_bytes());
+        assert_eq!(alone.is_some(), told, "{whole}");
+        let read = assemble(&Api::Messages.decode_whole(bytes.as_bytes(), &Names::default()));
+        assert!(alone.is_none_or(|usage| read.is_ok_and(|answer| answer.usage == usage)), "{whole}");
+    }
+}
+
+#[test]
 fn a_whole_answer_and_a_stream_give_the_same() {
     let whole = json!({"id": "c", "choices": [{"message": {"role": "assistant", "content": "hi", "tool_calls": [{"id": "a", "type": "function", "function": {"name": "f", "arguments": "{\"x\":1}"}}]}, "finish_reason": "tool_calls"}], "usage": {"prompt_tokens": 20, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 12}}});
     let events = Api::Completions.decode_whole(whole.to_string().as_bytes(), &Names::default());

@@ -140,7 +140,10 @@ fn stream(api: Api, data: &[u8]) {
             assert!(serde_json::from_str::<serde_json::Value>(&body).is_ok(), "{body}");
         }
     }
-    let _ = assemble(&api.decode_whole(data, &Names::default()));
+    let read = assemble(&api.decode_whole(data, &Names::default()));
+    if let Some(usage) = api.usage_of_whole(data) {
+        assert_eq!(read.map(|answer| answer.usage), Ok(usage));
+    }
 }
 
 const CLIENTS: [Client; 3] = [Client::Messages, Client::Completions, Client::Responses];

@@ -135,7 +135,7 @@ fn facts_now(plan: &Plan, clock: &Clock) -> Facts {
         weekday: now.weekday,
         day: now.day,
         bucket: None,
-        ..Facts::of_tests(plan.program.budgets.len(), plan.program.catalogue.models.len(), plan.program.pools.len())
+        ..Facts::of_tests(plan.program.budgets.len(), plan.program.pools.len())
     }
 }
 

@@ -182,18 +182,54 @@ pub struct ModelFacts {
     pub cached_tokens: u64,
 }
 
+/// What is known of a model that nobody has seen.
+static UNSEEN: ModelFacts = ModelFacts {
+    healthy: true,
+    why_not: None,
+    latency_us: None,
+    peak_us: None,
+    errors: None,
+    share: WHOLE,
+    in_flight: 0,
+    cached_tokens: 0,
+};
+
 impl Default for ModelFacts {
     fn default() -> Self {
-        Self {
-            healthy: true,
-            why_not: None,
-            latency_us: None,
-            peak_us: None,
-            errors: None,
-            share: WHOLE,
-            in_flight: 0,
-            cached_tokens: 0,
-        }
+        UNSEEN.clone()
+    }
+}
+
+/// What is known of the models of a plan, by their ids. Only those that were seen take room: of a catalogue of a hundred
+/// that are few, and each request makes one.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Models(Vec<(u32, ModelFacts)>);
+
+impl Models {
+    /// What is known of a model.
+    pub fn of(&self, model: u32) -> &ModelFacts {
+        self.0.iter().find(|(known, _)| *known == model).map_or(&UNSEEN, |(_, facts)| facts)
+    }
+
+    /// The same, to be changed.
+    pub fn of_mut(&mut self, model: u32) -> &mut ModelFacts {
+        let at = self.0.iter().position(|(known, _)| *known == model).unwrap_or_else(|| {
+            self.0.push((model, ModelFacts::default()));
+            self.0.len() - 1
+        });
+        &mut self.0[at].1
+    }
+
+    /// Those that were seen.
+    pub fn seen(&self) -> impl Iterator<Item = &(u32, ModelFacts)> {
+        self.0.iter()
+    }
+}
+
+impl FromIterator<(u32, ModelFacts)> for Models {
+    /// Each model once.
+    fn from_iter<T: IntoIterator<Item = (u32, ModelFacts)>>(all: T) -> Self {
+        Self(all.into_iter().collect())
     }
 }
 
@@ -217,7 +253,7 @@ pub struct Facts {
     /// How much of that is only set aside for calls under way, by budget: it may come back.
     pub set_aside: Vec<i64>,
     /// Of each model.
-    pub models: Vec<ModelFacts>,
+    pub models: Models,
     /// Why each model cannot be called at all, for people: no key is set. The same for every request, so it is shared.
     pub no_key: Option<Arc<Vec<Option<String>>>>,
     /// A counter for `round_robin` and `weighted` pools, by pool.
@@ -236,8 +272,8 @@ pub struct Facts {
 
 impl Facts {
     /// Of a model, by its id in the plan.
-    pub fn model(&self, index: usize) -> ModelFacts {
-        self.models.get(index).cloned().unwrap_or_default()
+    pub fn model(&self, index: usize) -> &ModelFacts {
+        self.models.of(u32::try_from(index).unwrap_or(u32::MAX))
     }
 
     /// Why a model cannot be called at all.
@@ -246,14 +282,13 @@ impl Facts {
     }
 
     /// The moment that tests start from: Wednesday 2025-01-15 at 12:00, nothing spent, all healthy, bucket 0%.
-    pub fn of_tests(budgets: usize, models: usize, pools: usize) -> Self {
+    pub fn of_tests(budgets: usize, pools: usize) -> Self {
         Self {
             minute: 12 * 60,
             weekday: 2,
             day: 20_103,
             bucket: Some(0),
             spent: vec![Some(0); budgets],
-            models: vec![ModelFacts::default(); models],
             turns: vec![0; pools],
             sticky: vec![None; pools],
             ..Self::default()

@@ -184,7 +184,7 @@ fn charges(
         }
     }
     if let Some((attempt, _)) = attempt {
-        let name = &active.names[attempt.model.0 as usize];
+        let name = active.names.of(attempt.model);
         for (_, limit) in limits.per_model.iter().filter(|(model, _)| *model == attempt.model) {
             add(&mut charges, &format!("{MODEL}{name}"), limit, tokens);
         }

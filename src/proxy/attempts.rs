@@ -78,7 +78,7 @@ pub(super) async fn follow(
         let target = Target { app, active, call, decided, index };
         let tried = match (granted, target.hedged()) {
             (Ok(grant), Some(after)) => {
-                let raced = race(target, grant, after, notes).await;
+                let raced = Box::pin(race(target, grant, after, notes)).await;
                 if raced.both {
                     next += 1;
                 }
@@ -142,9 +142,9 @@ fn keep(app: &App, active: &Active, call: &Call, decided: &Decided, index: usize
     let attempt = &decided.decision.attempts[index];
     let Some(pool) = attempt.pool.map(|pool| &active.plan.program.pools[pool.index()]) else { return };
     let Some(id) = pool.sticky.and_then(|sticky| sticky_id(sticky, decided.caller(call))) else { return };
-    let model = &active.names[attempt.model.0 as usize];
-    if app.state.sessions.kept(&pool.name, id).as_ref() != Some(model) {
-        app.store.note(Note::Kept { pool: pool.name.clone(), id: id.to_owned(), model: model.clone() });
+    let model = active.names.of(attempt.model);
+    if app.state.sessions.kept(&pool.name, id).as_deref() != Some(model) {
+        app.store.note(Note::Kept { pool: pool.name.clone(), id: id.to_owned(), model: model.to_owned() });
     }
 }
 

@@ -112,13 +112,8 @@ fn key(active: &Active, call: &Call, decided: &Decided) -> Option<Key> {
     let mut hash = Sha256::new();
     let settings: Vec<String> =
         decided.effective.first()?.settings.iter().map(|held| format!("{:?}", held.setting)).collect();
-    let head = (
-        call.client.path(),
-        decided.stream,
-        &active.names[attempt.model.0 as usize],
-        settings,
-        decided.max_tokens.first(),
-    );
+    let head =
+        (call.client.path(), decided.stream, active.names.of(attempt.model), settings, decided.max_tokens.first());
     hash.update(serde_json::to_vec(&head).ok()?);
     // A key of the router may see what another one may not.
     hash.update(call.key.as_deref().unwrap_or_default().as_bytes());

@@ -257,7 +257,14 @@ impl Decided {
         let mut changed = moved_on;
         if is_shared && !changed {
             let now = app.state.facts(&active.plan, &active.names, self.caller(call), &app.clock, Some(&seen));
-            let cached = |facts: &Facts| facts.models.iter().map(|model| model.cached_tokens).collect::<Vec<u64>>();
+            let cached = |facts: &Facts| {
+                facts
+                    .models
+                    .seen()
+                    .map(|(model, seen)| (*model, seen.cached_tokens))
+                    .filter(|(_, tokens)| *tokens > 0)
+                    .collect::<Vec<(u32, u64)>>()
+            };
             let refused = matches!(self.decision.decided, decision::Decided::Budget(_));
             let budgets = active.reads_budgets || refused;
             changed = now.session_model != self.facts.session_model

@@ -1,7 +1,7 @@
 //! Figures for Prometheus, by the names of the OpenTelemetry conventions for generative AI where those have one.
 //! Format: <https://prometheus.io/docs/instrumenting/exposition_formats/>.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +12,7 @@ const SECONDS: &[f64] = &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 
 /// The bounds of tokens, as the conventions give them.
 const TOKENS: &[f64] =
     &[1.0, 4.0, 16.0, 64.0, 256.0, 1_024.0, 4_096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0, 4_194_304.0];
-/// The most series of one name: labels come from rules and models, which somebody may have many of.
+/// The most rules, and the most models, that are counted: somebody may have many of them.
 const SERIES_MAX: usize = 2_000;
 
 /// One histogram.
@@ -34,6 +34,30 @@ impl Histogram {
     }
 }
 
+/// What is counted of one model.
+#[derive(Debug, Clone, Default)]
+struct OfModel {
+    /// Calls by how they ended.
+    attempts: HashMap<String, u64>,
+    /// In dollars; none where no price is known.
+    cost: Option<f64>,
+    /// By class, as in `CLASSES`.
+    tokens: [Histogram; CLASSES.len()],
+    duration: Histogram,
+    first: Histogram,
+}
+
+/// The classes of tokens.
+const CLASSES: [&str; 4] = ["input", "output", "cache_read", "cache_write"];
+
+/// What is counted, by what there is: a request finds its places without writing a label.
+#[derive(Debug, Default)]
+struct Counted {
+    rules: HashMap<String, HashMap<&'static str, u64>>,
+    models: HashMap<String, OfModel>,
+}
+
+/// The figures as they are told: by name and labels.
 #[derive(Debug, Default)]
 struct Series {
     counters: BTreeMap<(&'static str, String), f64>,
@@ -71,7 +95,7 @@ const FAMILIES: &[Family] = &[
 
 /// All figures that only grow.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Metrics(Arc<Mutex<Series>>);
+pub(super) struct Metrics(Arc<Mutex<Counted>>);
 
 /// Labels as the format writes them.
 fn labels(pairs: &[(&str, &str)]) -> String {
@@ -92,19 +116,50 @@ fn labels(pairs: &[(&str, &str)]) -> String {
     made
 }
 
-impl Series {
-    fn count(&mut self, name: &'static str, labels: String, by: f64) {
-        let key = (name, labels);
-        if self.counters.len() < SERIES_MAX || self.counters.contains_key(&key) {
-            *self.counters.entry(key).or_insert(0.0) += by;
+/// The place of a name; none where there are too many.
+fn place<'m, T: Default>(all: &'m mut HashMap<String, T>, name: &str) -> Option<&'m mut T> {
+    if !all.contains_key(name) {
+        if all.len() >= SERIES_MAX {
+            return None;
         }
+        all.insert(name.to_owned(), T::default());
     }
+    all.get_mut(name)
+}
 
-    fn observe(&mut self, name: &'static str, labels: String, bounds: &[f64], value: f64) {
-        let key = (name, labels);
-        if self.histograms.len() < SERIES_MAX || self.histograms.contains_key(&key) {
-            self.histograms.entry(key).or_default().add(bounds, value);
+impl Counted {
+    #[expect(clippy::cast_precision_loss, reason = "figures are approximate")]
+    fn series(&self) -> Series {
+        let mut series = Series::default();
+        for (rule, outcomes) in &self.rules {
+            for (outcome, n) in outcomes {
+                series.counters.insert((REQUESTS, labels(&[("rule", rule), ("outcome", outcome)])), *n as f64);
+            }
         }
+        for (model, counted) in &self.models {
+            for (outcome, n) in &counted.attempts {
+                series.counters.insert((ATTEMPTS, labels(&[("model", model), ("outcome", outcome)])), *n as f64);
+            }
+            if let Some(cost) = counted.cost {
+                series.counters.insert((COST, labels(&[("model", model)])), cost);
+            }
+            let (provider, plain) = model.split_once('/').unwrap_or(("", model));
+            let operation = ("gen_ai_operation_name", "chat");
+            let who = [operation, ("gen_ai_provider_name", provider), ("gen_ai_request_model", plain)];
+            let mut add = |name, labels, histogram: &Histogram| {
+                if histogram.count > 0 {
+                    series.histograms.insert((name, labels), histogram.clone());
+                }
+            };
+            for (class, histogram) in CLASSES.iter().zip(&counted.tokens) {
+                let mut pairs = who.to_vec();
+                pairs.push(("gen_ai_token_type", class));
+                add(USAGE, labels(&pairs), histogram);
+            }
+            add(DURATION, labels(&who), &counted.duration);
+            add(FIRST, labels(&who), &counted.first);
+        }
+        series
     }
 }
 
@@ -112,39 +167,34 @@ impl Metrics {
     /// A request is over.
     #[expect(clippy::cast_precision_loss, reason = "figures are approximate")]
     pub(super) fn add(&self, row: &Row) {
-        let mut series = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        series.count(REQUESTS, labels(&[("rule", &row.rule), ("outcome", row.outcome.word())]), 1.0);
+        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(outcomes) = place(&mut counted.rules, &row.rule) {
+            *outcomes.entry(row.outcome.word()).or_default() += 1;
+        }
         for attempt in &row.attempts {
-            series.count(ATTEMPTS, labels(&[("model", &attempt.model), ("outcome", &attempt.outcome)]), 1.0);
+            let model = place(&mut counted.models, &attempt.model);
+            if let Some(n) = model.and_then(|model| place(&mut model.attempts, &attempt.outcome)) {
+                *n += 1;
+            }
         }
-        let Some(model) = &row.model else { return };
-        let (provider, plain) = model.split_once('/').unwrap_or(("", model));
-        let operation = ("gen_ai_operation_name", "chat");
-        let who = [operation, ("gen_ai_provider_name", provider), ("gen_ai_request_model", plain)];
+        let Some(model) = row.model.as_ref().and_then(|model| place(&mut counted.models, model)) else { return };
         if let Some(cost) = row.cost {
-            series.count(COST, labels(&[("model", model)]), crate::traffic::report::usd(cost));
+            *model.cost.get_or_insert(0.0) += crate::traffic::report::usd(cost);
         }
-        let classes = [
-            ("input", row.tokens.input),
-            ("output", row.tokens.output),
-            ("cache_read", row.tokens.cache_read),
-            ("cache_write", row.tokens.cache_write),
-        ];
-        for (class, tokens) in classes.into_iter().filter(|(_, tokens)| *tokens > 0) {
-            let mut pairs = who.to_vec();
-            pairs.push(("gen_ai_token_type", class));
-            series.observe(USAGE, labels(&pairs), TOKENS, tokens as f64);
+        let tokens = [row.tokens.input, row.tokens.output, row.tokens.cache_read, row.tokens.cache_write];
+        for (histogram, tokens) in model.tokens.iter_mut().zip(tokens).filter(|(_, tokens)| *tokens > 0) {
+            histogram.add(TOKENS, tokens as f64);
         }
-        series.observe(DURATION, labels(&who), SECONDS, row.total_ms as f64 / 1_000.0);
+        model.duration.add(SECONDS, row.total_ms as f64 / 1_000.0);
         if let Some(first) = row.first_byte_ms {
-            series.observe(FIRST, labels(&who), SECONDS, first as f64 / 1_000.0);
+            model.first.add(SECONDS, first as f64 / 1_000.0);
         }
     }
 
     /// All of it as text; `gauges` are figures of the moment: name, help, labels and value.
     pub(super) fn text(&self, gauges: &[(&str, &str, String, f64)]) -> String {
         let mut out = String::new();
-        let series = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let series = self.0.lock().unwrap_or_else(PoisonError::into_inner).series();
         for family in FAMILIES {
             let _ = writeln!(out, "# HELP {} {}\n# TYPE {} {}", family.name, family.help, family.name, family.kind);
             for ((_, labels), value) in series.counters.iter().filter(|((name, _), _)| *name == family.name) {

@@ -65,12 +65,15 @@ use crate::proxy::tasks::Tasks;
 use crate::state::State;
 use crate::state::cache::Cache;
 use crate::state::clock::Clock;
+use crate::state::names::Names;
 use crate::state::store::Store;
 
 pub(crate) use crate::proxy::upstream::reason;
 
 /// How long an idle connection to a provider is kept.
 const POOL_IDLE: Duration = Duration::from_secs(90);
+/// The most addresses that are remembered.
+const URLS_MAX: usize = 256;
 
 /// A random number: the standard library seeds its hash maps with the system's randomness.
 pub(crate) fn random() -> u64 {
@@ -87,8 +90,8 @@ pub struct Active {
     pub plan: Plan,
     /// Every request is answered with its own explanation.
     pub dry_run: bool,
-    /// `provider/model` of each model of the catalogue.
-    pub names: Vec<String>,
+    /// The models of the catalogue, as state is kept under them.
+    pub names: Names,
     /// Why each model cannot be called, if it cannot.
     pub not_ready: Arc<Vec<Option<String>>>,
     /// The rules look at something that other replicas change.
@@ -103,7 +106,7 @@ impl Active {
     /// What serves, with all that each request would have to look up.
     pub fn new(configuration: Configuration, plan: Plan, dry_run: bool) -> Self {
         let models = &plan.program.catalogue.models;
-        let names = models.iter().map(crate::lang::catalogue::Card::full_name).collect();
+        let names = Names::of_catalogue(&plan.program.catalogue);
         let not_ready = models.iter().map(|card| match configuration.provider(&card.provider) {
             _ if dry_run => None,
             Some(provider) => provider.not_ready.clone(),
@@ -166,6 +169,8 @@ pub struct Shared {
     client: reqwest::Client,
     /// By proxy: those that providers are called through.
     proxied: Mutex<HashMap<String, reqwest::Client>>,
+    /// Addresses that were called.
+    urls: Mutex<HashMap<String, reqwest::Url>>,
     counter: Counter,
     clock: Clock,
     state: State,
@@ -219,6 +224,7 @@ impl App {
             active: ArcSwap::from_pointee(active),
             client,
             proxied: Mutex::default(),
+            urls: Mutex::default(),
             counter: Counter::default(),
             clock,
             state,
@@ -237,6 +243,21 @@ impl App {
             replica,
             calls: AtomicU64::default(),
         })))
+    }
+
+    /// An address, which was read before for most calls.
+    fn url(&self, address: &str) -> Option<reqwest::Url> {
+        let mut known = self.urls.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(url) = known.get(address) {
+            return Some(url.clone());
+        }
+        let url = reqwest::Url::parse(address).ok()?;
+        // Clients choose what stands behind a `?`.
+        if known.len() >= URLS_MAX {
+            known.clear();
+        }
+        known.insert(address.to_owned(), url.clone());
+        Some(url)
     }
 
     /// What a provider is called with.

@@ -108,9 +108,14 @@ pub(super) async fn pass_whole(
 ) -> Result<Response, Failure> {
     let (status, headers) = (begun.status, headers::to_client(&begun.headers));
     let body = body_of(begun, recorder, deadline).await?;
-    let events = reply.client.api().decode_whole(&body, &Names::default());
-    match assemble(&events) {
-        Ok(answer) => recorder.done(answer.usage),
+    let api = reply.client.api();
+    // Most answers are as they should be, and nothing but their usage is asked for.
+    let read = match api.usage_of_whole(&body) {
+        Some(usage) => Ok(usage),
+        None => assemble(&api.decode_whole(&body, &Names::default())).map(|answer| answer.usage),
+    };
+    match read {
+        Ok(usage) => recorder.done(usage),
         Err(_) if serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_err() => {
             return Err(Failure::new(Blame::Upstream, 502, "the upstream answered with something that is no JSON"));
         }

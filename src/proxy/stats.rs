@@ -238,7 +238,7 @@ pub(super) async fn health_of_models(State(app): State<App>, headers: HeaderMap)
             let provider = name.split('/').next().and_then(|name| active.configuration.provider(name));
             why.is_none() && provider.is_some_and(|provider| !provider.is_implied)
         });
-        let models: Map<String, Value> = models.map(|(name, _)| (name.clone(), health(&app, name))).collect();
+        let models: Map<String, Value> = models.map(|(name, _)| (name.to_owned(), health(&app, name))).collect();
         Ok(json!({"models": models}))
     })
     .await
@@ -298,7 +298,7 @@ async fn gauges(app: &App, active: &Active) -> Vec<(&'static str, &'static str, 
         ),
     ];
     let now = app.clock.instant();
-    for name in &active.names {
+    for name in active.names.iter() {
         if let Some(report) = app.state.health.report(name, now) {
             let healthy = f64::from(u8::from(report.why_not.is_none()));
             gauges.push((

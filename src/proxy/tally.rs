@@ -136,6 +136,6 @@ impl Drop for Gathered {
             row.outcome = Outcome::ClientGone;
         }
         self.app.metrics.add(row);
-        self.app.store.note(Note::Usage(Box::new(row.clone())));
+        self.app.store.note(Note::Usage(Box::new(std::mem::take(row))));
     }
 }

@@ -92,7 +92,12 @@ pub(super) async fn begin(
     let headers = outgoing.headers_with_key(provider, key);
     let client =
         app.client_of(provider).map_err(|why| Refusal::of_connection(502, "proxy", format!("{who}: {why}")))?;
-    let request = client.post(&outgoing.url).headers(headers).body(outgoing.body.clone());
+    let request = match app.url(&outgoing.url) {
+        Some(url) => client.post(url),
+        // What is wrong with it is told when it is sent.
+        None => client.post(&outgoing.url),
+    };
+    let request = request.headers(headers).body(outgoing.body.clone());
     let late = || {
         let message = format!("{who} sent nothing for {} s", first_byte.as_secs_f64());
         Refusal::of_connection(504, "timeout", message)

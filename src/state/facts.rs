@@ -1,32 +1,28 @@
 //! The moment, as rules see it: what is known of the models, the conversation and the budgets.
 
-use crate::lang::input::{Facts, ModelFacts};
+use crate::lang::input::Facts;
 use crate::lang::ir::{Pool, Program, Sticky, Strategy};
 use crate::lang::plan::Plan;
 use crate::state::State;
 use crate::state::clock::Clock;
 use crate::state::ledger::{self, Caller, Held, Window};
+use crate::state::names::Names;
 use crate::state::store::{Reads, Seen};
 
 impl State {
-    /// The moment of a call. `names` holds `provider/model` of each model of the catalogue; `seen` is what a shared store
+    /// The moment of a call. `names` are those of the plan's catalogue; `seen` is what a shared store
     /// said of it, which wins over what is known here.
-    pub fn facts(
-        &self,
-        plan: &Plan,
-        names: &[String],
-        caller: Caller<'_>,
-        clock: &Clock,
-        seen: Option<&Seen>,
-    ) -> Facts {
+    pub fn facts(&self, plan: &Plan, names: &Names, caller: Caller<'_>, clock: &Clock, seen: Option<&Seen>) -> Facts {
         let (now, elapsed) = (clock.now(), clock.instant());
         let program = &plan.program;
         let known = caller.session.map(|session| self.sessions.known(session, clock.unix_ms())).unwrap_or_default();
         let catalogue = &program.catalogue;
-        let models = self.health.facts(names, elapsed).into_iter().zip(names).map(|(seen, name)| {
-            let cached = known.cached.iter().find(|(model, _)| model == name).map_or(0, |(_, tokens)| *tokens);
-            ModelFacts { cached_tokens: cached, ..seen }
-        });
+        let mut models = self.health.facts(names, elapsed);
+        for (name, tokens) in &known.cached {
+            if let Some(model) = names.id(name) {
+                models.of_mut(model).cached_tokens = *tokens;
+            }
+        }
         let sticky = program.pools.iter().map(|pool| {
             let id = sticky_id(pool.sticky?, caller)?;
             let said = seen.and_then(|seen| seen.kept.iter().find(|((name, of), _)| *name == pool.name && of == id));
@@ -50,7 +46,7 @@ impl State {
             session_model: known.model.clone(),
             spent: held.iter().map(|held| held.map(|held| held.settled.saturating_add(held.reserved))).collect(),
             set_aside: held.iter().map(|held| held.map_or(0, |held| held.reserved)).collect(),
-            models: models.collect(),
+            models,
             turns: turns.collect(),
             sticky: sticky.collect(),
             ..Facts::default()

@@ -5,7 +5,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::lang::input::{ModelFacts, WHOLE};
+use crate::lang::input::{ModelFacts, Models, WHOLE};
+use crate::state::names::Names;
 
 /// Outcomes that are remembered of a model.
 const OUTCOMES_MAX: usize = 20;
@@ -163,29 +164,32 @@ impl Health {
     }
 
     /// What rules see of some models. Of what has rested, one asker a second is told that it is healthy: its call tries it.
-    pub fn facts(&self, models: &[String], now: Duration) -> Vec<ModelFacts> {
-        let mut found = vec![ModelFacts::default(); models.len()];
+    pub fn facts(&self, names: &Names, now: Duration) -> Models {
         self.with(|all| {
             // What was never called is as it is by default; of what was called there is little.
-            for (name, seen) in all.iter_mut().filter(|(name, _)| name.contains('/')) {
-                for (_, model) in models.iter().zip(&mut found).filter(|(known, _)| *known == name) {
-                    *model = facts(seen, now);
-                }
-            }
-            for (name, seen) in all.iter_mut().filter(|(name, _)| !name.contains('/')) {
+            let called = all.iter_mut().filter_map(|(name, seen)| Some((names.id(name)?, facts(seen, now))));
+            let mut found: Models = called.collect();
+            // A provider rests with all of its models.
+            let resting = |(name, seen): &(&String, &mut Seen)| {
+                matches!(seen.breaker, Breaker::Open { .. }) && !name.contains('/')
+            };
+            for (provider, seen) in all.iter_mut().filter(resting) {
                 let serves =
-                    |model: &String| model.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('/'));
-                if !models.iter().any(serves) {
+                    |model: &str| model.strip_prefix(provider.as_str()).is_some_and(|rest| rest.starts_with('/'));
+                let mut models = (0u32..).zip(names.iter()).filter(|(_, name)| serves(name)).peekable();
+                if models.peek().is_none() {
                     continue;
                 }
                 let Some(why) = why_not(seen, now) else { continue };
-                for (_, model) in models.iter().zip(&mut found).filter(|(known, model)| serves(known) && model.healthy)
-                {
-                    (model.healthy, model.why_not) = (false, Some(format!("its provider: {why}")));
+                for (model, _) in models {
+                    let model = found.of_mut(model);
+                    if model.healthy {
+                        (model.healthy, model.why_not) = (false, Some(format!("its provider: {why}")));
+                    }
                 }
             }
-        });
-        found
+            found
+        })
     }
 
     /// The time that the first byte of 95 of 100 calls is there in; none where too few were made.
@@ -340,7 +344,7 @@ mod tests {
     }
 
     fn healthy(health: &Health, model: &str, now: u64) -> bool {
-        health.facts(&[model.to_owned()], at(now))[0].healthy
+        health.facts(&[model.to_owned()].into_iter().collect(), at(now)).of(0).healthy
     }
 
     #[test]
@@ -357,7 +361,7 @@ mod tests {
         assert!(healthy(&health, M, 95));
         health.success(M, at(96), at(1));
         assert!(healthy(&health, M, 96));
-        let share = |now| health.facts(&[M.to_owned()], at(now))[0].share;
+        let share = |now| health.facts(&[M.to_owned()].into_iter().collect(), at(now)).of(0).share;
         assert_eq!((share(96), share(111), share(126)), (100_000, 550_000, WHOLE), "and comes back slowly");
     }
 

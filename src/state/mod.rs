@@ -6,6 +6,7 @@ pub mod facts;
 pub mod health;
 pub mod ledger;
 pub mod limits;
+pub mod names;
 pub mod rotating;
 pub mod seal;
 pub mod sessions;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 const ROWS_MAX: usize = 10_000;
 
 /// What became of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It was answered.
@@ -19,6 +19,7 @@ pub enum Outcome {
     /// The client went before the answer was whole.
     ClientGone,
     /// The rules, a budget or a limit refused it.
+    #[default]
     Rejected,
     /// A provider refused it, by its own fault.
     Refused,
@@ -73,7 +74,7 @@ pub struct Attempt {
 }
 
 /// One request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Row {
     /// The request's id.
     pub id: String,

@@ -152,11 +152,7 @@ fn give_model(facts: &mut Facts, fact: Fact, model: u32, value: Option<i64>) {
         (Fact::SwitchCost, Some(value)) => return facts.given_switch_costs.insert(0, (model, value)),
         _ => {}
     }
-    let index = model as usize;
-    if facts.models.len() <= index {
-        facts.models.resize(index + 1, crate::lang::input::ModelFacts::default());
-    }
-    let known = &mut facts.models[index];
+    let known = facts.models.of_mut(model);
     match fact {
         Fact::Healthy => {
             known.healthy = value != Some(0);

@@ -68,7 +68,7 @@ pub fn show_as_it_is(plan: &Plan, program: usize, situation: &Situation, counter
         let with = With::new(features, &given);
         // As `explain` starts from: what a test would fix is given, where the program asks for it.
         let (budgets, pools) = (plan.program.budgets.len(), plan.program.pools.len());
-        let mut facts = Facts { bucket: None, ..Facts::of_tests(budgets, catalogue.models.len(), pools) };
+        let mut facts = Facts { bucket: None, ..Facts::of_tests(budgets, pools) };
         give_facts(&mut facts, &given, &plan.program);
         let decision = eval::decide(plan, &Input { request: &with, facts: &facts });
         (given, decision)

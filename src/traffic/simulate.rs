@@ -2,7 +2,7 @@
 //! and conversations, caches, pools and budgets move as they would have.
 
 use crate::features::tokens::Counter;
-use crate::lang::catalogue::{Card, ModelId};
+use crate::lang::catalogue::ModelId;
 use crate::lang::eval;
 use crate::lang::eval::decision::Action;
 use crate::lang::eval::read::EXPECTED_OUTPUT_TOKENS;
@@ -13,6 +13,7 @@ use crate::state::clock::Clock;
 use crate::state::facts::{sticky_id, takes_turns};
 use crate::state::health::Fault;
 use crate::state::ledger::{self, Caller};
+use crate::state::names::Names;
 use crate::state::store::Answered;
 use crate::tools::request::{self, Recorded};
 use crate::tools::test::decided_name;
@@ -98,7 +99,7 @@ impl Served {
 #[derive(Debug)]
 pub struct Simulation<'p> {
     plan: &'p Plan,
-    names: Vec<String>,
+    names: Names,
     state: State,
     clock: Clock,
     spread: u64,
@@ -107,7 +108,7 @@ pub struct Simulation<'p> {
 impl<'p> Simulation<'p> {
     /// With nothing seen yet, in a time zone.
     pub fn new(plan: &'p Plan, zone: Option<&str>) -> Self {
-        let names = plan.program.catalogue.models.iter().map(Card::full_name).collect();
+        let names = Names::of_catalogue(&plan.program.catalogue);
         Self { plan, names, state: State::default(), clock: Clock::that_is_set(zone, 0), spread: 0 }
     }
 
@@ -157,8 +158,8 @@ impl<'p> Simulation<'p> {
             return served;
         }
         for attempt in &decision.attempts {
-            let name = &self.names[attempt.model.0 as usize];
-            if line.failed.contains(name) {
+            let name = self.names.of(attempt.model);
+            if line.failed.iter().any(|failed| failed == name) {
                 continue;
             }
             let estimate = eval::cost(self.plan, &input, attempt.model).unwrap_or(0);
@@ -171,7 +172,7 @@ impl<'p> Simulation<'p> {
             let (cached, cost, moved) = self.cost(incoming, &facts, attempt.model, tokens, output);
             self.state.ledger.settle(&claims, estimate, cost.unwrap_or(estimate));
             if let Some(session) = &session {
-                let (session, model, at_ms) = (session.clone(), name.clone(), incoming.unix_ms);
+                let (session, model, at_ms) = (session.clone(), name.to_owned(), incoming.unix_ms);
                 self.state.sessions.answered(&Answered { session, model, tokens, at_ms });
             }
             if let Some(pool) = attempt.pool {
@@ -184,7 +185,7 @@ impl<'p> Simulation<'p> {
                 }
                 served.pool = Some(pool.name.clone());
             }
-            let model = Some(name.clone());
+            let model = Some(name.to_owned());
             return Served { model, status: 200, input: tokens, cached, output, cost, moved, ..served };
         }
         served

@@ -363,7 +363,7 @@ pub fn request(random: &mut Random) -> Fixed {
 
 /// A moment, for some budgets, models and pools.
 pub fn facts(random: &mut Random, budgets: usize, models: usize, pools: usize) -> Facts {
-    let mut facts = Facts::of_tests(budgets, models, pools);
+    let mut facts = Facts::of_tests(budgets, pools);
     facts.minute = i64::try_from(random.below(1_440)).unwrap_or(0);
     facts.weekday = i64::try_from(random.below(7)).unwrap_or(0);
     facts.day += i64::try_from(random.below(3)).unwrap_or(0) - 1;
@@ -373,13 +373,18 @@ pub fn facts(random: &mut Random, budgets: usize, models: usize, pools: usize) -
     facts.spent = (0..budgets)
         .map(|_| random.chance(80).then(|| i64::try_from(random.below(12)).unwrap_or(0) * NUMBER))
         .collect();
-    facts.models = (0..models)
-        .map(|_| ModelFacts {
-            healthy: random.chance(80),
-            latency_us: random.chance(50).then_some(6_000_000),
-            errors: random.chance(50).then(|| i64::try_from(random.below(100)).unwrap_or(0) * 10_000),
-            cached_tokens: random.below(3_000) as u64,
-            ..ModelFacts::default()
+    facts.models = (0..u32::try_from(models).unwrap_or(0))
+        .map(|model| {
+            (
+                model,
+                ModelFacts {
+                    healthy: random.chance(80),
+                    latency_us: random.chance(50).then_some(6_000_000),
+                    errors: random.chance(50).then(|| i64::try_from(random.below(100)).unwrap_or(0) * 10_000),
+                    cached_tokens: random.below(3_000) as u64,
+                    ..ModelFacts::default()
+                },
+            )
         })
         .collect();
     facts

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::lang::analysis::variable::{Owned, Variable};
-use crate::lang::input::{Bounds, Fact, Facts, Feature, Features, ModelFacts, NUMBER};
+use crate::lang::input::{Bounds, Fact, Facts, Feature, Features, NUMBER};
 use crate::lang::ir::{Pool, Program};
 use crate::lang::schema::quantity::weekday_of;
 
@@ -146,7 +146,7 @@ impl Situation {
             Variable::Feature(feature, _) => self.usual(*feature),
             Variable::Moment(Fact::Time) => Some(12 * 60),
             Variable::Moment(Fact::Weekday) => Some(2),
-            Variable::Moment(_) => Some(Facts::of_tests(0, 0, 0).day),
+            Variable::Moment(_) => Some(Facts::of_tests(0, 0).day),
             Variable::Model(Fact::Healthy, _) | Variable::Pool(Fact::Healthy, _) => Some(1),
             Variable::Model(Fact::Cost, _) | Variable::Pool(Fact::Cost, _) => Some(0),
             Variable::Bucket(_) | Variable::Spent(_) | Variable::Target => Some(0),
@@ -156,8 +156,7 @@ impl Situation {
 
     /// The moment, for one of the programs that the situation was found for.
     pub fn facts(&self, program: &Program, index: usize) -> Facts {
-        let n_models = program.catalogue.models.len();
-        let mut facts = Facts::of_tests(program.budgets.len(), n_models, program.pools.len());
+        let mut facts = Facts::of_tests(program.budgets.len(), program.pools.len());
         let mut sorted: Vec<(&Variable, &Value)> = self.values.iter().collect();
         // What is said of a pool is said of its members first, and of each member then.
         sorted.sort_by_key(|(variable, _)| !matches!(variable, Variable::Pool(..)));
@@ -209,10 +208,7 @@ fn full_name(program: &Program, name: &str) -> String {
 
 fn of_model(facts: &mut Facts, fact: Fact, model: u32, value: &Value) {
     let number = if let Value::Ordinal(number) = value { Some(*number) } else { None };
-    if facts.models.len() <= model as usize {
-        facts.models.resize(model as usize + 1, ModelFacts::default());
-    }
-    let known = &mut facts.models[model as usize];
+    let known = facts.models.of_mut(model);
     match (fact, number) {
         (Fact::Healthy, Some(healthy)) => known.healthy = healthy != 0,
         (Fact::Latency, number) => known.latency_us = number,

@@ -226,7 +226,7 @@ fn unfit(
         return Some((Reason::Budget, format!("its budget `{name}` is spent"), Some(budget)));
     }
     if !facts.healthy {
-        return reason(Reason::Unhealthy, facts.why_not.unwrap_or_else(|| "its last calls failed".to_owned()));
+        return reason(Reason::Unhealthy, facts.why_not.clone().unwrap_or_else(|| "its last calls failed".to_owned()));
     }
     None
 }

@@ -69,8 +69,7 @@ struct Prepared {
 
 fn prepare(plan: &Plan, test: &TestItem, read: &dyn Fn(&str) -> Result<Vec<u8>, String>) -> Result<Prepared, String> {
     let recorded = recorded(test, read)?;
-    let mut facts =
-        Facts::of_tests(plan.program.budgets.len(), plan.program.catalogue.models.len(), plan.program.pools.len());
+    let mut facts = Facts::of_tests(plan.program.budgets.len(), plan.program.pools.len());
     give_facts(&mut facts, &test.given, &plan.program);
     let given = main_agent(test).into_iter().chain(test.given.iter().cloned()).collect();
     Ok(Prepared { recorded, given, facts })

@@ -2,6 +2,8 @@
 //!
 //! Source: the published API reference, and what its SDK accepts (`anthropic` for Python, 2.12).
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
 use super::turns::{Answered, Turn, plain, reminder, turns};
@@ -196,6 +198,55 @@ fn usage_of(value: &Value, usage: &mut Usage) {
     let long = value["cache_creation"]["ephemeral_1h_input_tokens"].as_u64();
     usage.cache_write_long = long.unwrap_or(usage.cache_write_long).min(usage.cache_write);
     usage.reasoning = value["output_tokens_details"]["thinking_tokens"].as_u64().unwrap_or(usage.reasoning);
+}
+
+/// What a whole answer used, read without the rest of it. None where it is an error, broke, or is not as the API has it:
+/// then `decode_whole` says what it is.
+pub fn usage_of_whole(body: &[u8]) -> Option<Usage> {
+    /// What an answer has besides its content, as long as each part has the type that the API gives it.
+    #[derive(serde::Deserialize)]
+    struct Whole<'a> {
+        #[serde(borrow, rename = "type")]
+        ty: Cow<'a, str>,
+        #[serde(borrow)]
+        stop_reason: Cow<'a, str>,
+        usage: Counts,
+    }
+    #[derive(serde::Deserialize)]
+    struct Counts {
+        input_tokens: Option<u64>,
+        output_tokens: Option<u64>,
+        cache_read_input_tokens: Option<u64>,
+        cache_creation_input_tokens: Option<u64>,
+        cache_creation: Option<Written>,
+        output_tokens_details: Option<Details>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Written {
+        ephemeral_1h_input_tokens: Option<u64>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Details {
+        thinking_tokens: Option<u64>,
+    }
+    let whole: Whole<'_> = serde_json::from_slice(body).ok()?;
+    if whole.ty != "message" || whole.stop_reason.is_empty() {
+        return None;
+    }
+    let counts = whole.usage;
+    let cache_write = counts.cache_creation_input_tokens.unwrap_or(0);
+    Some(Usage {
+        input: counts.input_tokens.unwrap_or(0),
+        output: counts.output_tokens.unwrap_or(0),
+        cache_read: counts.cache_read_input_tokens.unwrap_or(0),
+        cache_write,
+        cache_write_long: counts
+            .cache_creation
+            .and_then(|part| part.ephemeral_1h_input_tokens)
+            .unwrap_or(0)
+            .min(cache_write),
+        reasoning: counts.output_tokens_details.and_then(|part| part.thinking_tokens).unwrap_or(0),
+    })
 }
 
 fn stop_of(word: &str) -> Stop {

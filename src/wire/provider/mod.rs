@@ -18,7 +18,7 @@ use self::stream::Framed;
 
 use crate::wire::Api;
 use crate::wire::chat::{Chat, Tool, ToolChoice};
-use crate::wire::event::{Decoder, Event, error_kind};
+use crate::wire::event::{Decoder, Event, Usage, error_kind};
 use crate::wire::ids::Names;
 use crate::wire::wanted::{Target, Wanted};
 
@@ -115,6 +115,14 @@ impl Api {
     /// A decoder of an answer, one for each answer.
     pub fn decoder(self, names: Names) -> Box<dyn Decoder> {
         (self.row().decoder)(names)
+    }
+
+    /// What a whole answer used, where that can be told without reading all of it; else `decode_whole` tells.
+    pub fn usage_of_whole(self, body: &[u8]) -> Option<Usage> {
+        match self {
+            Self::Messages => anthropic::usage_of_whole(body),
+            Self::Completions | Self::Responses | Self::Gemini | Self::Ollama | Self::Generate => None,
+        }
     }
 
     /// The events of a whole answer.
