@@ -7,19 +7,19 @@ use std::sync::Arc;
 use claude_router::config;
 use claude_router::features::tokens::Counter;
 use claude_router::lang::eval::{self, naive};
-use claude_router::lang::input::{Facts, Feature, Input, NUMBER};
+use claude_router::lang::input::{Facts, Input};
 use claude_router::lang::plan::Plan;
 use claude_router::lang::{compile, ir::load::NoFiles, source::Source};
-use claude_router::tools::request::{Recorded, with_features};
-use claude_router::wire::Client;
+use claude_router::tools::request::with_features;
 use divan::{Bencher, black_box};
 
 #[path = "../tests/support/generate.rs"]
 #[allow(dead_code, unreachable_pub, missing_debug_implementations, reason = "the tests use the rest")]
 mod generate;
+mod inputs;
 mod rule_sets;
-use generate::{Fixed, Random};
-use rule_sets::{rules, word};
+use inputs::{body, known};
+use rule_sets::rules;
 
 const RULES: &[usize] = &[10, 100, 1_000, 10_000];
 
@@ -31,25 +31,6 @@ fn plan(text: String) -> Plan {
     let catalogue = Arc::new(config::catalogue::alone());
     let (plan, _, problems) = compile(vec![Source::new("bench.route", text)], &NoFiles, &catalogue);
     plan.unwrap_or_else(|| panic!("{:?}", problems.first()))
-}
-
-/// A request whose features are known already. `hit` is the rule whose first keyword stands in the prompt.
-fn known(prompt_bytes: usize, hit: Option<usize>) -> Fixed {
-    let mut random = Random(7);
-    let mut prompt = String::new();
-    while prompt.len() < prompt_bytes {
-        prompt.push_str(&format!("{} ", word(1_000_000 + random.below(5_000)).replace('a', "w")));
-    }
-    if let Some(rule) = hit {
-        prompt.push_str(&word(rule * 3));
-    }
-    let mut fixed = Fixed::default();
-    fixed.texts.insert((Feature::Prompt, None), prompt);
-    fixed.texts.insert((Feature::Model, None), "gpt-5".to_owned());
-    let files = hit.map_or_else(|| vec!["a.zz".to_owned()], |rule| vec![format!("a.e{}", rule % 13)]);
-    fixed.sets.insert(Feature::Files, files);
-    fixed.ordinals.insert(Feature::Tokens, 20_000 * NUMBER);
-    fixed
 }
 
 fn decide_known(bencher: Bencher<'_, '_>, n: usize, shared: bool, prompt_bytes: usize, hit: Option<usize>) {
@@ -110,22 +91,6 @@ mod prompt_2kb {
     }
 }
 
-/// The body of a conversation of about so many bytes.
-fn body(bytes: usize) -> Recorded {
-    let mut random = Random(3);
-    let mut messages = Vec::new();
-    let mut size = 0;
-    while size < bytes {
-        let text: String = (0..150).map(|_| format!("{} ", word(random.below(4_000)))).collect();
-        size += text.len() + 40;
-        let role = if messages.len() % 2 == 0 { "user" } else { "assistant" };
-        messages.push(serde_json::json!({"role": role, "content": [{"type": "text", "text": text}]}));
-    }
-    messages.push(serde_json::json!({"role": "user", "content": "please look at src/parse.rs"}));
-    let body = serde_json::json!({"model": "gpt-5", "max_tokens": 1_000, "messages": messages}).to_string();
-    Recorded { client: Client::Messages, body: body.into_bytes(), headers: Vec::new() }
-}
-
 fn decide_body(bencher: Bencher<'_, '_>, rules: String, bytes: usize, warm: bool) {
     let plan = plan(rules);
     let recorded = body(bytes);
@@ -152,8 +117,9 @@ mod bodies {
 
     const BYTES: &[usize] = &[2_000, 100_000, 800_000];
 
+    /// Windows are of a million tokens.
     fn bounded() -> String {
-        rules(1_000, false).replace("tokens > ", "tokens > 900")
+        rules(1_000, false).replace("tokens > ", "tokens > 900").replace("gpt-5", "gpt-4.1")
     }
 
     fn everything() -> String {
@@ -166,6 +132,12 @@ mod bodies {
     #[divan::bench(args = BYTES)]
     fn tokens_settled_by_bounds(bencher: Bencher<'_, '_>, bytes: usize) {
         decide_body(bencher, bounded(), bytes, false);
+    }
+
+    /// Whether it fits the window of the target is not settled by bounds: 800 KB are counted until it is.
+    #[divan::bench(args = BYTES)]
+    fn window_between_the_bounds(bencher: Bencher<'_, '_>, bytes: usize) {
+        decide_body(bencher, bounded().replace("gpt-4.1", "gpt-5"), bytes, false);
     }
 
     #[divan::bench(args = BYTES, sample_count = 10)]

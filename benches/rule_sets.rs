@@ -1,5 +1,5 @@
 //! Rule sets of any size, the same at every run.
-#![allow(unreachable_pub, reason = "each benchmark is a program of its own")]
+#![allow(dead_code, unreachable_pub, reason = "each benchmark is a program of its own")]
 
 /// A word of two or three syllables, the same for the same number.
 pub fn word(n: usize) -> String {
