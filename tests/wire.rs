@@ -3,10 +3,10 @@
 use claude_router::wire::event::{Event, Opened, Stop, assemble};
 use claude_router::wire::ids::{Names, clean_id, short_name};
 use claude_router::wire::overflow::Overflow;
-use claude_router::wire::patch::Changes;
+use claude_router::wire::patch::{self, Changes};
 use claude_router::wire::provider::completions;
 use claude_router::wire::reply;
-use claude_router::wire::request::messages;
+use claude_router::wire::request::{self, messages};
 use claude_router::wire::retry;
 use claude_router::wire::wanted::{Target, Wanted};
 use claude_router::wire::{Api, Client};
@@ -224,6 +224,38 @@ fn trap_32_45_ids_and_names_are_cleaned_so_that_no_two_become_the_same() {
     let mut names = Names::default();
     let short = names.shorten(&long);
     assert!(short.len() <= 64 && short == short_name(&long) && names.restore(&short) == long);
+}
+
+#[test]
+fn a_name_at_its_place_is_what_a_patch_of_the_whole_body_gives() {
+    let model = |name: &str| Changes { model: Some(name.to_owned()), ..Changes::default() };
+    let refuses = ["temperature".to_owned()];
+    let plain = Target::of(Api::Messages);
+    let picky = Target { refuses: &refuses, ..Target::of(Api::Messages) };
+    let body = |model: &str, more: &str| {
+        format!(
+            "{{ \"max_tokens\" : 5,{more}\n \"model\":  \"{model}\" , \"messages\": [{{\"role\": \"user\", \"content\": \"hi\"}}]}}"
+        )
+    };
+    for (body, changes, target, alone) in [
+        (body("a", ""), model("b"), &plain, true),
+        (body("a/é", ""), model("a \"quoted\" name"), &plain, true),
+        (body("a", ""), Changes::default(), &plain, true),
+        (body("a", ""), model("b"), &picky, true),
+        (body("a", "\"temperature\": 1,"), model("b"), &picky, false),
+        (body("a", "\"temperature\": 1,"), model("b"), &plain, true),
+        (body("\\u0061", ""), model("b"), &plain, false),
+        (body("a", ""), Changes { max_tokens: Some(3), ..model("b") }, &plain, false),
+        (body("a", ""), Changes { system_after: vec!["x".to_owned()], ..model("b") }, &plain, false),
+    ] {
+        let chat = request::decode(Client::Messages, body.as_bytes()).unwrap();
+        let place = patch::place_of(body.as_bytes(), &chat.model);
+        let hardly = patch::hardly(Client::Messages, body.as_bytes(), &changes, target, place.as_ref());
+        assert_eq!(hardly.is_some(), alone, "{body}");
+        let (whole, _) = patch::body(Client::Messages, body.as_bytes(), &changes, target).unwrap();
+        assert!(hardly.is_none_or(|hardly| *hardly == *whole.as_bytes()), "{body}");
+    }
+    assert_eq!(patch::place_of(b"\"elsewhere\"", "a"), None);
 }
 
 #[test]

@@ -13,7 +13,11 @@ npm install --silent --no-audit --no-fund --prefix "$folder/ccr" @musistudio/cla
 
 # With the versions of its dependencies that a fresh install gets, every stream of it fails.
 echo "Portkey's gateway (npm)"
-npm install --silent --no-audit --no-fund --prefix "$folder/portkey" @portkey-ai/gateway@1.15.2 @hono/node-server@1.13.8 hono@4.9.7
+mkdir -p "$folder/portkey"
+cat > "$folder/portkey/package.json" <<'JSON'
+{"private": true, "dependencies": {"@portkey-ai/gateway": "1.15.2"}, "overrides": {"@hono/node-server": "1.13.8", "hono": "4.9.7"}}
+JSON
+npm install --silent --no-audit --no-fund --prefix "$folder/portkey"
 
 echo "anyllm_proxy (crates.io)"
 cargo install --quiet --root "$folder/anyllm" anyllm_proxy@0.17.0

@@ -37,6 +37,8 @@ model_list:
   - model_name: own
     litellm_params: {model: openai/own, api_base: "http://$upstream", api_key: provider-secret}
 YAML
+    # Its cache would answer instead of the provider.
+    export CACHE_TTL_SECS=0 CACHE_MAX_ENTRIES=0
     export PROXY_CONFIG="$own/config.yaml" LISTEN_PORT=$port PROXY_OPEN_RELAY=true RUST_LOG=off
     exec "$folder/anyllm/bin/anyllm-proxy"
     ;;

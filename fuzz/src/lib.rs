@@ -141,8 +141,9 @@ fn stream(api: Api, data: &[u8]) {
         }
     }
     let read = assemble(&api.decode_whole(data, &Names::default()));
-    if let Some(usage) = api.usage_of_whole(data) {
-        assert_eq!(read.map(|answer| answer.usage), Ok(usage));
+    // What reads less may read what is broken elsewhere.
+    if let (Some(usage), Ok(answer)) = (api.usage_of_whole(data), read) {
+        assert_eq!(answer.usage, usage);
     }
 }
 
@@ -192,10 +193,12 @@ pub fn request(data: &[u8]) {
                 if let Some(less) = refused::without(data, &[member]) {
                     assert!(serde_json::from_str::<serde_json::Value>(&less).is_ok(), "{less}");
                 }
-                if let Some((forwarded, _)) =
-                    patch::body(client, data, &Changes { model: Some("m".to_owned()), ..Changes::default() }, &target)
-                {
+                let changes = Changes { model: Some("m".to_owned()), ..Changes::default() };
+                if let Some((forwarded, _)) = patch::body(client, data, &changes, &target) {
                     assert!(serde_json::from_str::<serde_json::Value>(&forwarded).is_ok(), "{forwarded}");
+                    let place = patch::place_of(data, &chat.model);
+                    let hardly = patch::hardly(client, data, &changes, &target, place.as_ref());
+                    assert!(hardly.is_none_or(|hardly| *hardly == *forwarded.as_bytes()), "{forwarded}");
                 }
             }
         }

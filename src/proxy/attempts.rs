@@ -388,6 +388,7 @@ impl<'t> Target<'t> {
             effective: &decided.effective[index],
             max_tokens: decided.max_tokens[index],
             asked: &decided.asked,
+            asked_at: decided.asked_at.as_ref(),
             input_at_most: decided.input_at_most,
         };
         let making = || outgoing::make(call, provider, self.card(), &making);

@@ -1,6 +1,7 @@
 //! The decision for a call: features of its body, facts of the moment, one pure function. Everything that is needed
 //! afterwards is taken out here, so that nothing borrows from the body across an await.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -23,7 +24,7 @@ use crate::state::store::Seen;
 use crate::tools::explain::Explanation;
 use crate::tools::request::tokenizer_of;
 use crate::wire::chat::BadBody;
-use crate::wire::request;
+use crate::wire::{patch, request};
 
 /// What was decided, and all that the rest of the request needs to know.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub(super) struct Decided {
     pub(super) json: Option<serde_json::Value>,
     /// The model that was asked for.
     pub(super) asked: String,
+    /// Where that stands in the body.
+    pub(super) asked_at: Option<Range<usize>>,
     pub(super) stream: bool,
     pub(super) stream_usage: bool,
     /// The tools whose input is a text.
@@ -163,6 +166,7 @@ pub(super) fn decide(
         effective,
         words,
         json,
+        asked_at: patch::place_of(&call.body, &read.model),
         asked: read.model.to_string(),
         stream: read.stream,
         stream_usage: read.stream_usage,

@@ -24,8 +24,8 @@ use crate::proxy::{Active, App, attempts, outgoing, upstream};
 use crate::state::usage::Attempt;
 use crate::wire::Client;
 
-/// Bodies larger than this are decided on a thread of their own, in bytes.
-pub(super) const LARGE_BODY: usize = 64 << 10;
+/// Bodies larger than this are decided on a thread of their own, in bytes: reading and counting them may take 200 µs.
+pub(super) const LARGE_BODY: usize = 32 << 10;
 /// The most of what a request lost that is told, in characters.
 const WARNINGS_CHARS_MAX: usize = 1_000;
 
@@ -70,7 +70,8 @@ pub(super) async fn responses(State(app): State<App>, request: Request) -> Respo
 async fn serve(app: App, client: Client, request: Request) -> Response {
     let id = app.request_id();
     let mut notes = Notes::default();
-    let answer = answer(&app, client, request, &id, &mut notes).await;
+    // It is large, and would be moved with each of the futures around it.
+    let answer = Box::pin(answer(&app, client, request, &id, &mut notes)).await;
     let (entry, tally) = (notes.entry.take(), notes.tally.take());
     let response = answer.unwrap_or_else(|failure| {
         tracing::info!(request = %id, blame = failure.blame.word(), status = failure.status, "{}", failure.message);
@@ -305,7 +306,7 @@ async fn count(app: &App, request: Request, id: &str) -> Result<Response, Failur
         let provider =
             active.configuration.provider(&card.provider).filter(|provider| provider.kind == Kind::Anthropic);
         if let Some(provider) = provider {
-            let outgoing = outgoing::count(&call, provider, card, &decided.asked)?;
+            let outgoing = outgoing::count(&call, provider, card, &decided)?;
             if let Ok(begun) = upstream::begin(app, &outgoing, provider, 0, upstream::FIRST_BYTE).await {
                 let mut response = Response::new(Body::from(begun.first));
                 response.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));

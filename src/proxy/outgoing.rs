@@ -1,5 +1,8 @@
 //! The request to a provider: the client's own bytes where it speaks the same API, a translation where it does not.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 
@@ -10,6 +13,7 @@ use crate::lang::eval::Effective;
 use crate::lang::input::NUMBER;
 use crate::lang::ir::Setting;
 use crate::proxy::call::Call;
+use crate::proxy::decide::Decided;
 use crate::proxy::failure::Failure;
 use crate::proxy::headers;
 use crate::wire::chat::BadBody;
@@ -18,7 +22,7 @@ use crate::wire::patch::{self, Changes};
 use crate::wire::provider::azure;
 use crate::wire::refused::{self, Refused};
 use crate::wire::wanted::{Target, Wanted};
-use crate::wire::{Api, Client, foreign, loss, request};
+use crate::wire::{Api, Client, loss, request};
 
 /// The version of the API that translated requests speak.
 pub(super) const ANTHROPIC_VERSION: &str = "2023-06-01";
@@ -117,6 +121,8 @@ pub(super) struct Making<'m> {
     pub(super) max_tokens: Option<u64>,
     /// The model that was asked for.
     pub(super) asked: &'m str,
+    /// Where that stands in the body.
+    pub(super) asked_at: Option<&'m Range<usize>>,
     pub(super) input_at_most: u64,
 }
 
@@ -127,7 +133,7 @@ pub(super) fn make(call: &Call, provider: &Provider, card: &Card, making: &Makin
     let target = target(provider, card, api, Some(window(card, making.input_at_most)));
     let same = call.client.api() == api;
     let (body, names, lost, stream) = if same {
-        let (body, lost) = forwarded(call, &changes, &target)?;
+        let (body, lost) = forwarded(call, &changes, &target, making.asked_at)?;
         (body, Names::default(), lost, false)
     } else {
         if let Some(member) = leans_on_provider(call) {
@@ -152,10 +158,16 @@ pub(super) fn make(call: &Call, provider: &Provider, card: &Card, making: &Makin
 }
 
 /// The client's own bytes, changed where they must be.
-fn forwarded(call: &Call, changes: &Changes, target: &Target<'_>) -> Result<(Bytes, Vec<String>), Failure> {
-    let is_as_it_was = changes.is_empty() && target.refuses.is_empty() && !foreign::may_be_in(&call.body);
-    if is_as_it_was {
-        return Ok((call.body.clone(), Vec::new()));
+fn forwarded(
+    call: &Call,
+    changes: &Changes,
+    target: &Target<'_>,
+    model: Option<&Range<usize>>,
+) -> Result<(Bytes, Vec<String>), Failure> {
+    match patch::hardly(call.client, &call.body, changes, target, model) {
+        Some(Cow::Borrowed(_)) => return Ok((call.body.clone(), Vec::new())),
+        Some(Cow::Owned(body)) => return Ok((body.into(), Vec::new())),
+        None => {}
     }
     let made = patch::body(call.client, &call.body, changes, target);
     let (body, lost) = made.ok_or_else(|| Failure::client(400, "the body is not a JSON object"))?;
@@ -167,9 +179,10 @@ fn leans_on_provider(call: &Call) -> Option<&'static str> {
 }
 
 /// The request that asks an Anthropic provider to count.
-pub(super) fn count(call: &Call, provider: &Provider, card: &Card, asked: &str) -> Result<Outgoing, Failure> {
-    let changes = Changes { model: (asked != card.name).then(|| card.name.clone()), ..Changes::default() };
-    let (body, lost) = forwarded(call, &changes, &target(provider, card, Api::Messages, None))?;
+pub(super) fn count(call: &Call, provider: &Provider, card: &Card, decided: &Decided) -> Result<Outgoing, Failure> {
+    let changes = Changes { model: (decided.asked != card.name).then(|| card.name.clone()), ..Changes::default() };
+    let (body, lost) =
+        forwarded(call, &changes, &target(provider, card, Api::Messages, None), decided.asked_at.as_ref())?;
     let headers = headers_of(call, provider, &Effective::default(), Api::Messages, true);
     let url = format!("{}/v1/messages/count_tokens{}", provider.base_url, call.query);
     Ok(Outgoing { url, headers, body, api: Api::Messages, names: Names::default(), lost })

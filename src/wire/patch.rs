@@ -1,6 +1,7 @@
 //! Changes to the top level of a JSON object that leave every other byte as it was: what a provider caches by its bytes
 //! stays cached, and numbers keep their spelling.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use serde::Deserialize;
@@ -42,6 +43,67 @@ impl Changes {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// The model's name, where nothing else changes.
+    fn model_alone(&self) -> Option<&str> {
+        let Self {
+            model,
+            max_tokens: None,
+            temperature: None,
+            temperature_default: None,
+            top_p: None,
+            top_k: None,
+            thinking: None,
+            effort: None,
+            stop: None,
+            system_before,
+            system_after,
+        } = self
+        else {
+            return None;
+        };
+        model.as_deref().filter(|_| system_before.is_empty() && system_after.is_empty())
+    }
+}
+
+/// Where a text that was read of a body stands in it, with its quotes; none where it does not stand there as it is, because
+/// an escape is in it.
+pub fn place_of(body: &[u8], text: &str) -> Option<Range<usize>> {
+    let start = (text.as_ptr() as usize).checked_sub(body.as_ptr() as usize)?.checked_sub(1)?;
+    let place = start..start.checked_add(text.len())?.checked_add(2)?;
+    let there = body.get(place.clone())?.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    (there == text.as_bytes()).then_some(place)
+}
+
+/// A body as it goes out where hardly anything changes: as it is, or with another name at the place of the model's. None
+/// where more is to be done, which `body` does: that reads all of it, and this reads nothing.
+pub fn hardly<'b>(
+    client: Client,
+    body: &'b [u8],
+    changes: &Changes,
+    target: &Target<'_>,
+    model: Option<&Range<usize>>,
+) -> Option<Cow<'b, [u8]>> {
+    // A search for a few words is no more than a look at the bytes.
+    let names = members(client).iter().filter(|(parameter, _)| target.refuses(parameter));
+    let mut finders = names.map(|(_, member)| format!("\"{member}\""));
+    if foreign::may_be_in(body) || finders.any(|member| memchr::memmem::find(body, member.as_bytes()).is_some()) {
+        return None;
+    }
+    if changes.is_empty() {
+        return Some(Cow::Borrowed(body));
+    }
+    let (name, place) = (json_text(changes.model_alone()?), model?);
+    let (before, after) = (body.get(..place.start)?, body.get(place.end..)?);
+    Some(Cow::Owned([before, name.as_bytes(), after].concat()))
+}
+
+fn members(client: Client) -> &'static [(&'static str, &'static str)] {
+    match client {
+        Client::Messages => MESSAGES_MEMBERS,
+        Client::Completions => COMPLETIONS_MEMBERS,
+        Client::Responses => RESPONSES_MEMBERS,
     }
 }
 
@@ -181,22 +243,13 @@ fn json_text(text: &str) -> String {
 /// model refuses: the body, and what is not sent. None when it is not a JSON object.
 pub fn body(client: Client, body: &[u8], changes: &Changes, target: &Target<'_>) -> Option<(String, Vec<String>)> {
     let mut patch = Patch::new(body)?;
-    let names = match client {
-        Client::Messages => {
-            messages(&mut patch, changes);
-            MESSAGES_MEMBERS
-        }
-        Client::Completions => {
-            completions(&mut patch, changes, target)?;
-            COMPLETIONS_MEMBERS
-        }
-        Client::Responses => {
-            responses(&mut patch, changes);
-            RESPONSES_MEMBERS
-        }
-    };
+    match client {
+        Client::Messages => messages(&mut patch, changes),
+        Client::Completions => completions(&mut patch, changes, target)?,
+        Client::Responses => responses(&mut patch, changes),
+    }
     let mut lost = Vec::new();
-    for (parameter, member) in names.iter().filter(|(parameter, _)| target.refuses(parameter)) {
+    for (parameter, member) in members(client).iter().filter(|(parameter, _)| target.refuses(parameter)) {
         lost.extend(patch.get(member).map(|_| format!("{member} is not sent: the model does not take {parameter}")));
         patch.remove(member);
     }

@@ -13,7 +13,7 @@ const LOAD: Duration = Duration::from_secs(2);
 /// How often all of it is measured, in turn.
 const ROUNDS: usize = 2;
 /// How long a gateway may take until it answers.
-const START: Duration = Duration::from_secs(180);
+const START: Duration = Duration::from_secs(60);
 /// Where some gateways believe that a provider cannot be: see conformance.sh.
 const OTHER_ADDRESS: &str = "20.0.0.1";
 
@@ -83,12 +83,14 @@ fn gateways(provider: u16) -> Vec<Gateway> {
     portkey.headers = [("x-portkey-provider", "anthropic".to_owned()), ("x-portkey-custom-host", format!("http://127.0.0.1:{provider}/v1"))]
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec();
+    let mut anyllm = of("anyllm_proxy, translated", "anyllm", "own");
+    anyllm.headers = vec![("x-api-key".to_owned(), "any".to_owned())];
     vec![
         of("the provider itself", "direct", "own"),
         of("bare forwarder", "forward", "own"),
         of("claude-router, forwarded", "router", "own"),
         of("claude-router, translated", "router-translated", "own"),
-        of("anyllm_proxy, translated", "anyllm", "own"),
+        anyllm,
         portkey,
         of("claude-code-router, translated", "ccr", "chat,own"),
         of("LiteLLM, translated", "litellm", "own"),
