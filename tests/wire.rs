@@ -256,6 +256,15 @@ fn a_name_at_its_place_is_what_a_patch_of_the_whole_body_gives() {
         assert!(hardly.is_none_or(|hardly| *hardly == *whole.as_bytes()), "{body}");
     }
     assert_eq!(patch::place_of(b"\"elsewhere\"", "a"), None);
+    // What the router gave to its client is taken out again, also where nothing else changes.
+    let given = json!({"model": "a", "messages": [{"role": "assistant", "content": "hi", "reasoning_content": "hm",
+        "reasoning_details": [{"type": "reasoning.text", "text": "hm", "format": "claude-router"}]}]});
+    let (given, target) = (given.to_string(), Target::of(Api::Completions));
+    for changes in [Changes::default(), model("b")] {
+        assert!(patch::hardly(Client::Completions, given.as_bytes(), &changes, &target, None).is_none());
+        let (body, _) = patch::body(Client::Completions, given.as_bytes(), &changes, &target).unwrap();
+        assert!(!body.contains("reasoning"), "{body}");
+    }
 }
 
 #[test]

@@ -94,9 +94,15 @@ struct Block<'a> {
     signature: Option<Str<'a>>,
 }
 
-/// Whether a body may hold thinking of other makers: no more than a search, because most bodies hold none.
+/// Whether a body may hold thinking of other makers, or such as the router itself gave to its client: no more than a search,
+/// because most bodies hold none.
 pub fn may_be_in(body: &[u8]) -> bool {
-    memchr::memmem::find(body, b"\"router-").is_some()
+    const WORD: &[u8] = b"router";
+    memchr::memmem::find_iter(body, WORD).any(|at| {
+        let (before, behind) = (&body[..at], &body[at + WORD.len()..]);
+        (before.ends_with(b"\"") && behind.starts_with(b"-"))
+            || (before.ends_with(b"\"claude-") && behind.starts_with(b"\""))
+    })
 }
 
 /// The `input` of a Responses request without the reasoning of other makers. None when there is nothing to leave out.
