@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 saved=benches/instructions.txt
 folder=target/instructions
 export CARGO_PROFILE_BENCH_STRIP=none CARGO_TARGET_DIR=$folder
-program=$(cargo bench --locked --bench instructions --no-run --message-format json 2>/dev/null |
+program=$(cargo bench --locked --no-default-features --bench instructions --no-run --message-format json 2>/dev/null |
     sed -n 's/.*"name":"instructions".*"executable":"\([^"]*\)".*/\1/p' | tail -1)
 
 counted=$folder/counted.txt

@@ -1,8 +1,9 @@
-//! Literals by how they begin: each window of some bytes of a text is looked up in a table of bits, and what may be the
-//! beginning of a literal is compared. The work for a byte is the same for ten literals and for a hundred thousand.
+//! Literals by a part of them: each window of some bytes of a text is looked up in a table of bits, and where it is a part that
+//! some literal is known by, that literal is compared. The work for a byte is the same for ten literals and for a hundred
+//! thousand. A literal is known by how it begins, by how it ends or by its middle, by what fewest others have.
 //!
-//! Literals that are shorter than a window, long, or of which many begin alike are left to others, so that no text makes it
-//! slow. The wider a window is, the fewer of a text's begin a literal that does not stand there.
+//! Literals that are shorter than a window, long, or of which many are alike are left to others, so that no text makes it
+//! slow. The wider a window is, the fewer of a text's belong to a literal that does not stand there.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -11,9 +12,9 @@ use crate::lang::plan::search::Found;
 
 /// Longer literals are left to others, in bytes.
 const LONGEST: usize = 64;
-/// The most literals that begin alike.
+/// The most literals that are known by the same part.
 const ALIKE_MAX: usize = 4;
-/// Bits in the table for each literal: of so many windows that begin nothing one is compared all the same.
+/// Bits in the table for each literal: of so many windows that are no part of any one is compared all the same.
 const BITS_PER_LITERAL: usize = 64;
 
 #[derive(Debug)]
@@ -21,9 +22,17 @@ pub(super) struct Grams<const GRAM: usize> {
     folded: bool,
     shift: u32,
     bits: Vec<u64>,
-    /// By window: the literals that begin with it, in `literals`.
-    starts: HashMap<u64, std::ops::Range<u32>, std::hash::BuildHasherDefault<rustc_hash::FxHasher>>,
-    literals: Vec<(u32, Box<[u8]>)>,
+    /// By window: the literals that are known by it, in `literals`.
+    known_by: HashMap<u64, std::ops::Range<u32>, std::hash::BuildHasherDefault<rustc_hash::FxHasher>>,
+    literals: Vec<Known>,
+}
+
+/// A literal, and where in it the window stands that it is known by.
+#[derive(Debug)]
+struct Known {
+    literal: u32,
+    offset: usize,
+    bytes: Box<[u8]>,
 }
 
 /// The bytes that begin a text, of a width up to 8.
@@ -37,22 +46,30 @@ impl<const GRAM: usize> Grams<GRAM> {
 
     /// For those of some literals that it is made for; gives the places of the others.
     pub(super) fn new(literals: &[&str], places: &[u32], folded: bool) -> (Option<Self>, Vec<u32>) {
-        let mut alike: HashMap<u64, Vec<u32>> = HashMap::new();
-        let mut others = Vec::new();
-        for place in places {
-            let literal = literals[*place as usize];
-            if (GRAM..=LONGEST).contains(&literal.len()) {
-                alike.entry(window(literal.as_bytes(), GRAM)).or_default().push(*place);
-            } else {
-                others.push(*place);
+        let fits = |place: &&u32| (GRAM..=LONGEST).contains(&literals[**place as usize].len());
+        let parts = |place: u32| {
+            let bytes = literals[place as usize].as_bytes();
+            let last = bytes.len() - GRAM;
+            [0, last, last / 2].map(|offset| (window(&bytes[offset..], GRAM), offset))
+        };
+        let mut uses: HashMap<u64, u32> = HashMap::new();
+        for place in places.iter().filter(fits) {
+            parts(*place).iter().for_each(|(window, _)| *uses.entry(*window).or_default() += 1);
+        }
+        let mut others: Vec<u32> = places.iter().filter(|place| !fits(place)).copied().collect();
+        let mut alike: HashMap<u64, Vec<(u32, usize)>> = HashMap::new();
+        for place in places.iter().filter(fits) {
+            let rarest = parts(*place).into_iter().min_by_key(|(window, _)| uses[window]);
+            if let Some((window, offset)) = rarest {
+                alike.entry(window).or_default().push((*place, offset));
             }
         }
-        let mut all: Vec<(u64, Vec<u32>)> = alike.into_iter().collect();
+        let mut all: Vec<(u64, Vec<(u32, usize)>)> = alike.into_iter().collect();
         all.sort_unstable();
-        all.retain(|(_, places)| {
-            let few = places.len() <= ALIKE_MAX;
+        all.retain(|(_, known)| {
+            let few = known.len() <= ALIKE_MAX;
             if !few {
-                others.extend(places);
+                others.extend(known.iter().map(|(place, _)| place));
             }
             few
         });
@@ -65,15 +82,18 @@ impl<const GRAM: usize> Grams<GRAM> {
             folded,
             shift: u64::BITS - n_bits.trailing_zeros(),
             bits: vec![0; n_bits / 64],
-            starts: HashMap::default(),
+            known_by: HashMap::default(),
             literals: Vec::new(),
         };
-        for (window, places) in all {
+        for (window, known) in all {
             let bit = made.bit(window);
             made.bits[bit / 64] |= 1 << (bit % 64);
             let from = u32::try_from(made.literals.len()).unwrap_or(u32::MAX);
-            made.literals.extend(places.iter().map(|place| (*place, literals[*place as usize].as_bytes().into())));
-            made.starts.insert(window, from..u32::try_from(made.literals.len()).unwrap_or(u32::MAX));
+            made.literals.extend(known.into_iter().map(|(literal, offset)| {
+                let bytes = literals[literal as usize].as_bytes().into();
+                Known { literal, offset, bytes }
+            }));
+            made.known_by.insert(window, from..u32::try_from(made.literals.len()).unwrap_or(u32::MAX));
         }
         (Some(made), others)
     }
@@ -113,7 +133,7 @@ impl<const GRAM: usize> Grams<GRAM> {
         ControlFlow::Continue(())
     }
 
-    /// The literals that begin at a byte.
+    /// The literals that are known by the window that begins at a byte.
     fn compare(
         &self,
         text: &[u8],
@@ -122,12 +142,13 @@ impl<const GRAM: usize> Grams<GRAM> {
         fold: &impl Fn(u8) -> u8,
         tell: &mut impl FnMut(Found) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        let Some(range) = self.starts.get(&window) else { return ControlFlow::Continue(()) };
-        for (literal, bytes) in &self.literals[range.start as usize..range.end as usize] {
+        let Some(range) = self.known_by.get(&window) else { return ControlFlow::Continue(()) };
+        for Known { literal, offset, bytes } in &self.literals[range.start as usize..range.end as usize] {
+            let Some(start) = start.checked_sub(*offset) else { continue };
             let end = start + bytes.len();
             let stands = text
-                .get(start + GRAM..end)
-                .is_some_and(|rest| rest.iter().zip(&bytes[GRAM..]).all(|(byte, wanted)| fold(*byte) == *wanted));
+                .get(start..end)
+                .is_some_and(|there| there.iter().zip(bytes).all(|(byte, wanted)| fold(*byte) == *wanted));
             if stands {
                 tell(Found { literal: *literal, start, end })?;
             }

@@ -1,5 +1,5 @@
 //! Where literals stand in a text, every one of them and all at once. Which way depends on how many there are: few are a
-//! table that several places of the text are walked through at the same time, many are told apart by how they begin, and
+//! table that several places of the text are walked through at the same time, many are told apart by how they begin or end, and
 //! what fits neither is the Aho-Corasick automaton of the crate, which tests hold the other two to.
 
 mod grams;
