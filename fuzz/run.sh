@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 export RUSTC_BOOTSTRAP=1
 
+folder=${CARGO_TARGET_DIR:-target}
 seconds=$1
 shift
 targets=("$@")
@@ -15,11 +16,11 @@ fi
 
 for target in "${targets[@]}"; do
     cargo-fuzz build --fuzz-dir . --features libfuzzer --release --sanitizer none "$target" 2>&1 | grep -E '^(warning|error)' || true
-    mkdir -p "target/corpus/$target" "artifacts/$target"
+    mkdir -p "$folder/corpus/$target" "artifacts/$target"
     printf '\n== %s, %s s\n' "$target" "$seconds"
     # The first folder takes what is new, the second is what is checked in.
     TIMEFORMAT='%U s of CPU'
-    time "target/x86_64-unknown-linux-gnu/release/$target" "target/corpus/$target" "corpus/$target" \
+    time "$folder/x86_64-unknown-linux-gnu/release/$target" "$folder/corpus/$target" "corpus/$target" \
         -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -artifact_prefix="artifacts/$target/" -print_final_stats=1 2>&1 |
         grep -E '^(==|SUMMARY|stat::|panicked|thread|.*DONE|[0-9.]+ s of CPU)|BINGO|crash-|timeout-|oom-' || true
     if [ -n "$(ls -A "artifacts/$target")" ]; then
