@@ -10,7 +10,7 @@ use crate::lang::diagnostic::secret;
 use crate::lang::eval::decision::{Decided, Decision};
 use crate::lang::eval::trace::{Because, RuleTrace, Seen, Trace};
 use crate::lang::input::{DOLLAR, NUMBER, SECOND, WHOLE};
-use crate::lang::ir::{Rule, Setting, Target};
+use crate::lang::ir::{Program, Rule, Setting, Target};
 use crate::lang::plan::Plan;
 use crate::lang::schema::types::Type;
 use crate::lang::source::Sources;
@@ -79,6 +79,17 @@ fn setting_pair(setting: &Setting) -> (String, Value) {
     (name.to_owned(), value)
 }
 
+/// An element of a chain as it is written.
+pub(super) fn target_words(program: &Program, target: &Target) -> String {
+    match target {
+        Target::Model(model) => program.catalogue.card(*model).name.clone(),
+        Target::Pool(pool) => program.pools[pool.index()].name.clone(),
+        Target::Asked => "model".to_owned(),
+        Target::Same => "same".to_owned(),
+        Target::Unknown(name) => name.clone(),
+    }
+}
+
 impl Explanation<'_> {
     fn sources(&self) -> &Sources {
         &self.plan.program.sources
@@ -87,16 +98,6 @@ impl Explanation<'_> {
     fn model_words(&self, model: ModelId) -> String {
         let card = self.plan.program.catalogue.card(model);
         format!("{} ({})", card.name, card.provider)
-    }
-
-    fn target_words(&self, target: &Target) -> String {
-        match target {
-            Target::Model(model) => self.plan.program.catalogue.card(*model).name.clone(),
-            Target::Pool(pool) => self.plan.program.pools[pool.index()].name.clone(),
-            Target::Asked => "model".to_owned(),
-            Target::Same => "same".to_owned(),
-            Target::Unknown(name) => name.clone(),
-        }
     }
 
     fn rule(&self) -> Option<&Rule> {
@@ -208,8 +209,11 @@ impl Explanation<'_> {
         if let Some(first) = self.decision.attempts.first() {
             let then: Vec<String> =
                 self.decision.attempts.iter().skip(1).map(|attempt| self.model_words(attempt.model)).collect();
-            let element =
-                self.decision.chain.get(first.element).map_or_else(String::new, |target| self.target_words(target));
+            let element = self
+                .decision
+                .chain
+                .get(first.element)
+                .map_or_else(String::new, |target| target_words(&self.plan.program, target));
             let taken = self.plan.program.catalogue.card(first.model).name.clone();
             let pool = if element == taken { taken } else { format!("{taken}, of {element}") };
             row("target", &if then.is_empty() { pool } else { format!("{pool}; then {}", then.join(", ")) });
@@ -247,7 +251,7 @@ impl Explanation<'_> {
         });
         let route = self.decision.attempts.first().map(|attempt| {
             let card = self.plan.program.catalogue.card(attempt.model);
-            let chain: Vec<String> = self.decision.chain.iter().map(|target| self.target_words(target)).collect();
+            let chain: Vec<String> = self.decision.chain.iter().map(|target| target_words(&self.plan.program, target)).collect();
             let fallback: Vec<&String> = chain.iter().skip(attempt.element + 1).collect();
             json!({"target": chain.get(attempt.element), "model": card.name, "provider": card.provider, "chain": chain, "fallback": fallback})
         });

@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 
 use crate::lang::diagnostic::secret;
 use crate::lang::eval::trace::slot_name;
-use crate::lang::ir::{Atom, Condition, Label, Member, Outcome, Pattern, Program, Rule, Slot, Target, Test, TextTest};
+use crate::lang::ir::{Atom, Condition, Label, Member, Outcome, Pattern, Program, Rule, Slot, Test, TextTest};
 use crate::lang::plan::bits::Bits;
 use crate::lang::plan::{OrdinalPlan, Plan, SlotPlan};
 use crate::lang::schema::fields::Cost;
 use crate::lang::schema::text::quote;
 use crate::lang::schema::types::Type;
-use crate::tools::explain::{WIDTH, cut};
+use crate::tools::explain::{WIDTH, cut, target_words};
 
 /// How many ranges of a field are listed.
 const RANGES_SHOWN_MAX: usize = 8;
@@ -281,18 +281,11 @@ fn rule_lines(text: &mut String, plan: &Plan, rule: &Rule) {
 }
 
 fn outcome_words(program: &Program, rule: &Rule) -> String {
-    let target = |target: &Target| match target {
-        Target::Model(model) => program.catalogue.card(*model).name.clone(),
-        Target::Pool(pool) => program.pools[pool.index()].name.clone(),
-        Target::Asked => "model".to_owned(),
-        Target::Same => "same".to_owned(),
-        Target::Unknown(name) => name.clone(),
-    };
     match &rule.outcome {
         None => String::new(),
         Some(Outcome::Reject { status, .. }) => format!(" → answered with {status}"),
         Some(Outcome::Route(chain)) => {
-            let chain: Vec<String> = chain.iter().map(|(element, _)| target(element)).collect();
+            let chain: Vec<String> = chain.iter().map(|(element, _)| target_words(program, element)).collect();
             format!(" → {}", chain.join(", else "))
         }
     }

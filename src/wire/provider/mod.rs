@@ -44,6 +44,8 @@ pub struct Row {
     pub decoder: fn(Names) -> Box<dyn Decoder>,
     /// The events of a whole answer.
     pub whole: fn(&[u8], &Names) -> Vec<Event>,
+    /// What a whole answer used, read without the rest of it, where that can be told; else `whole` tells.
+    pub usage: fn(&[u8]) -> Option<Usage>,
     /// The media type of its streams.
     pub stream_type: &'static str,
 }
@@ -61,6 +63,7 @@ pub const TABLE: &[Row] = &[
         encode: anthropic::encode,
         decoder: |_| Box::new(anthropic::StreamDecoder::default()),
         whole: |body, _| anthropic::decode_whole(body),
+        usage: anthropic::usage_of_whole,
         stream_type: EVENTS,
     },
     Row {
@@ -69,6 +72,7 @@ pub const TABLE: &[Row] = &[
         encode: completions::encode,
         decoder: |names| Box::new(Framed::new(completions::Answers::new(names))),
         whole: completions::decode_whole,
+        usage: |_| None,
         stream_type: EVENTS,
     },
     Row {
@@ -77,6 +81,7 @@ pub const TABLE: &[Row] = &[
         encode: responses::encode,
         decoder: |names| Box::new(Framed::new(responses::Answers::new(names))),
         whole: responses::decode_whole,
+        usage: |_| None,
         stream_type: EVENTS,
     },
     Row {
@@ -85,6 +90,7 @@ pub const TABLE: &[Row] = &[
         encode: gemini::encode,
         decoder: |names| Box::new(Framed::new(gemini::Answers::new(names))),
         whole: gemini::decode_whole,
+        usage: |_| None,
         stream_type: EVENTS,
     },
     Row {
@@ -93,6 +99,7 @@ pub const TABLE: &[Row] = &[
         encode: ollama::encode,
         decoder: |names| Box::new(ollama::StreamDecoder::new(names)),
         whole: ollama::decode_whole,
+        usage: |_| None,
         stream_type: LINES,
     },
     Row {
@@ -101,6 +108,7 @@ pub const TABLE: &[Row] = &[
         encode: generate::encode,
         decoder: |names| Box::new(ollama::StreamDecoder::new(names)),
         whole: ollama::decode_whole,
+        usage: |_| None,
         stream_type: LINES,
     },
 ];
@@ -119,10 +127,7 @@ impl Api {
 
     /// What a whole answer used, where that can be told without reading all of it; else `decode_whole` tells.
     pub fn usage_of_whole(self, body: &[u8]) -> Option<Usage> {
-        match self {
-            Self::Messages => anthropic::usage_of_whole(body),
-            Self::Completions | Self::Responses | Self::Gemini | Self::Ollama | Self::Generate => None,
-        }
+        (self.row().usage)(body)
     }
 
     /// The events of a whole answer.
