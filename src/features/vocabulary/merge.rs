@@ -11,7 +11,27 @@ const SHORT: usize = 96;
 
 /// How many tokens a piece of two bytes or more is.
 pub(super) fn count(ranks: &Ranks, piece: &[u8]) -> usize {
-    if piece.len() <= SHORT { short(ranks, piece) } else { long(ranks, piece) }
+    if piece.len() <= SHORT {
+        return short(ranks, piece);
+    }
+    // Between two bytes that stand side by side in no token, no token can be: both sides are counted by themselves.
+    let (mut counted, mut from) = (0, 0);
+    for (at, pair) in piece.windows(2).enumerate() {
+        if !ranks.side_by_side(pair[0], pair[1]) {
+            counted += part(ranks, &piece[from..=at]);
+            from = at + 1;
+        }
+    }
+    counted + part(ranks, &piece[from..])
+}
+
+/// How many tokens a part of a piece is, one byte or more.
+fn part(ranks: &Ranks, bytes: &[u8]) -> usize {
+    match bytes.len() {
+        1 => 1,
+        2..=SHORT => short(ranks, bytes),
+        _ => long(ranks, bytes),
+    }
 }
 
 const NONE: u32 = u32::MAX;
@@ -25,8 +45,8 @@ fn short(ranks: &Ranks, piece: &[u8]) -> usize {
         *start = u8::try_from(at).unwrap_or(u8::MAX);
     }
     let rank = |from: u8, to: u8| ranks.rank(&piece[usize::from(from)..usize::from(to)]);
-    for at in 0..n - 1 {
-        pairs[at] = rank(starts[at], starts[at + 2]);
+    for (pair, bytes) in pairs.iter_mut().zip(piece.windows(2)) {
+        *pair = ranks.pair(bytes[0], bytes[1]);
     }
     loop {
         let (mut best, mut place) = (NONE, 0);
@@ -54,37 +74,58 @@ fn short(ranks: &Ranks, piece: &[u8]) -> usize {
     }
 }
 
+/// A token, by the byte that it begins at.
+struct Token {
+    end: u32,
+    /// Where the one before it begins.
+    before: u32,
+    /// The rank of it with the next one; none where it is no token any more.
+    pair: u32,
+}
+
 /// The same with a heap, in n log n.
 fn long(ranks: &Ranks, piece: &[u8]) -> usize {
-    let length = piece.len();
-    // By where a token begins: where it ends, and where the one before begins. What is no beginning any more ends at 0.
-    let mut ends: Vec<usize> = (1..=length).collect();
-    let mut befores: Vec<usize> = (0..length).map(|at| at.saturating_sub(1)).collect();
-    let mut heap = BinaryHeap::with_capacity(length);
-    let offer = |heap: &mut BinaryHeap<Reverse<(u32, usize, usize)>>, from: usize, to: usize| {
-        let rank = ranks.rank(&piece[from..to]);
-        if rank != NONE {
-            heap.push(Reverse((rank, from, to)));
+    let mut tokens: Vec<Token> = Vec::with_capacity(piece.len());
+    tokens.extend((0..).zip(piece).map(|(from, _)| Token { end: from + 1, before: from.max(1) - 1, pair: NONE }));
+    // The lowest rank first, and of those the first place: both in one number.
+    let key = |rank: u32, from: u32| Reverse(u64::from(rank) << 32 | u64::from(from));
+    let mut offers = Vec::with_capacity(piece.len());
+    for ((from, bytes), token) in (0..).zip(piece.windows(2)).zip(&mut tokens) {
+        token.pair = ranks.pair(bytes[0], bytes[1]);
+        if token.pair != NONE {
+            offers.push(key(token.pair, from));
         }
-    };
-    for from in 0..length - 1 {
-        offer(&mut heap, from, from + 2);
     }
-    let mut n = length;
-    while let Some(Reverse((_, from, to))) = heap.pop() {
-        let middle = ends[from];
+    let mut heap = BinaryHeap::from(offers);
+    let mut n = piece.len();
+    while let Some(Reverse(lowest)) = heap.pop() {
+        let half = |half: u64| u32::try_from(half).unwrap_or(NONE);
+        let (rank, from) = (half(lowest >> 32), half(lowest & u64::from(u32::MAX)));
         // What one of the two has become part of meanwhile is no pair any more.
-        if middle == 0 || middle >= to || ends[middle] != to {
+        if tokens[from as usize].pair != rank {
             continue;
         }
-        (ends[from], ends[middle]) = (to, 0);
+        let middle = tokens[from as usize].end;
+        let to = tokens[middle as usize].end;
+        tokens[middle as usize].pair = NONE;
+        tokens[from as usize].end = to;
+        tokens[from as usize].pair = NONE;
         n -= 1;
-        if to < length {
-            befores[to] = from;
-            offer(&mut heap, from, ends[to]);
+        let mut offer = |tokens: &mut [Token], from: u32, to: u32| {
+            let rank = ranks.rank(&piece[from as usize..to as usize]);
+            tokens[from as usize].pair = rank;
+            if rank != NONE {
+                heap.push(key(rank, from));
+            }
+        };
+        if let Some(next) = tokens.get_mut(to as usize) {
+            next.before = from;
+            let end = next.end;
+            offer(&mut tokens, from, end);
         }
         if from > 0 {
-            offer(&mut heap, befores[from], to);
+            let before = tokens[from as usize].before;
+            offer(&mut tokens, before, to);
         }
     }
     n

@@ -107,7 +107,14 @@ pub(in crate::features) struct Ranks {
     /// By rank: where the token begins in what is packed.
     starts: Vec<u32>,
     longest: usize,
+    /// By two bytes: the rank of the token that they are, or whether they stand side by side in one at all.
+    pairs: Box<[u32]>,
 }
+
+/// Of two bytes: no token, but a part of one.
+const PART: u32 = u32::MAX;
+/// Of two bytes: nowhere in a token.
+const APART: u32 = u32::MAX - 1;
 
 impl Ranks {
     fn new(packed: &'static [u8]) -> Self {
@@ -119,9 +126,19 @@ impl Ranks {
             at += 1 + usize::from(*length);
         }
         let n_slots = (starts.len() * 2).next_power_of_two();
-        let mut ranks = Self { packed, slots: vec![(0, 0); n_slots], starts, longest };
+        let pairs = vec![APART; 1 << 16].into();
+        let mut ranks = Self { packed, slots: vec![(0, 0); n_slots], starts, longest, pairs };
         for rank in 0..u32::try_from(ranks.starts.len()).unwrap_or(0) {
-            let hash = hash(ranks.token(rank));
+            let token = ranks.token(rank);
+            for pair in token.windows(2) {
+                let known = &mut ranks.pairs[both(pair[0], pair[1])];
+                *known = match (token.len(), *known) {
+                    (2, _) => rank,
+                    (_, APART) => PART,
+                    (_, known) => known,
+                };
+            }
+            let hash = hash(token);
             let mut place = ranks.place(hash);
             while ranks.slots[place].1 != 0 {
                 place = (place + 1) & (n_slots - 1);
@@ -137,10 +154,25 @@ impl Ranks {
     }
 
     #[inline]
-    fn token(&self, rank: u32) -> &[u8] {
+    fn token(&self, rank: u32) -> &'static [u8] {
         let start = self.starts[rank as usize] as usize;
         let length = usize::from(self.packed[start - 1]);
         &self.packed[start..start + length]
+    }
+
+    /// The rank of two bytes; the highest number where they are no token.
+    #[inline]
+    pub(super) fn pair(&self, first: u8, second: u8) -> u32 {
+        match self.pairs[both(first, second)] {
+            APART => u32::MAX,
+            rank => rank,
+        }
+    }
+
+    /// Whether some token has these two bytes side by side.
+    #[inline]
+    pub(super) fn side_by_side(&self, first: u8, second: u8) -> bool {
+        self.pairs[both(first, second)] != APART
     }
 
     /// The rank of a token; the highest number where it is none.
@@ -169,6 +201,12 @@ fn hash(bytes: &[u8]) -> u64 {
     let mut hasher = FxHasher::default();
     hasher.write(bytes);
     hasher.finish()
+}
+
+/// Two bytes as one number.
+#[inline]
+fn both(first: u8, second: u8) -> usize {
+    usize::from(first) << 8 | usize::from(second)
 }
 
 #[inline]
