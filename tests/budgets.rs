@@ -132,6 +132,15 @@ fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Says that it is over when the block ends, also by a failure: clients that went on would hide it.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 // --- killed at any moment ------------------------------------------------------------------------------------------------
 
 /// Clients that ask without end until they are told to stop, or cannot.
@@ -185,11 +194,11 @@ fn a_router_that_is_killed_at_any_moment_has_forgotten_nothing() {
         slowest = slowest.max(took);
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
+            let _over = Over(&over);
             load(scope, router.port, 4, &over, &acknowledged);
             let served = upstream.asked().len() + 1 + usize::try_from(round * 7 % 23).unwrap();
             wait_until("some calls are made", || upstream.asked().len() >= served);
             router.kill();
-            over.store(true, Ordering::SeqCst);
         });
     }
     let (router, took) = started();
@@ -267,6 +276,7 @@ fn under_load(routers: &[Router], happens: impl FnOnce()) -> (Duration, std::col
     let over = AtomicBool::new(false);
     let seen = std::sync::Mutex::new((Duration::ZERO, std::collections::BTreeMap::new()));
     std::thread::scope(|scope| {
+        let _over = Over(&over);
         for router in routers {
             for _ in 0..4 {
                 let (over, seen) = (&over, &seen);
@@ -283,7 +293,6 @@ fn under_load(routers: &[Router], happens: impl FnOnce()) -> (Duration, std::col
             }
         }
         happens();
-        over.store(true, Ordering::SeqCst);
     });
     seen.into_inner().unwrap()
 }
