@@ -37,7 +37,14 @@ struct Known {
 
 /// The bytes that begin a text, of a width up to 8.
 fn window(bytes: &[u8], width: usize) -> u64 {
-    bytes.iter().take(width).fold(0, |window, byte| window << 8 | u64::from(*byte))
+    bytes.iter().take(width).fold(0, |window, byte| window << 8 | alike(*byte))
+}
+
+/// A byte in a window. Capital letters are as small ones there, and some signs as others: what a window is found for is
+/// compared byte by byte afterwards.
+#[inline]
+fn alike(byte: u8) -> u64 {
+    u64::from(byte | 0x20)
 }
 
 impl<const GRAM: usize> Grams<GRAM> {
@@ -105,32 +112,32 @@ impl<const GRAM: usize> Grams<GRAM> {
     }
 
     pub(super) fn each(&self, text: &[u8], tell: &mut impl FnMut(Found) -> ControlFlow<()>) -> ControlFlow<()> {
-        // Which of the two is said once, not at each byte.
-        if self.folded {
-            self.windows(text, |byte| byte.to_ascii_lowercase(), tell)
-        } else {
-            self.windows(text, |byte| byte, tell)
-        }
-    }
-
-    fn windows(
-        &self,
-        text: &[u8],
-        fold: impl Fn(u8) -> u8,
-        tell: &mut impl FnMut(Found) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
-        if text.len() < GRAM {
-            return ControlFlow::Continue(());
-        }
-        let mut window = text.iter().take(GRAM - 1).fold(0, |window, byte| window << 8 | u64::from(fold(*byte)));
-        for (start, byte) in text[GRAM - 1..].iter().enumerate() {
-            window = (window << 8 | u64::from(fold(*byte))) & Self::WINDOW;
-            let bit = self.bit(window);
-            if self.bits[bit / 64] >> (bit % 64) & 1 != 0 {
-                self.compare(text, start, window, &fold, tell)?;
-            }
+        let mut window = window(text, GRAM - 1);
+        let mut at = GRAM - 1;
+        while let Some(last) = self.next(text, at, &mut window) {
+            self.compare(text, last + 1 - GRAM, window, tell)?;
+            at = last + 1;
         }
         ControlFlow::Continue(())
+    }
+
+    /// Moves the window on, by one byte at least, to where a literal may be known by it; gives the place of its last byte.
+    /// A function of its own so that all it needs stays in registers.
+    #[inline(never)]
+    fn next(&self, text: &[u8], from: usize, window: &mut u64) -> Option<usize> {
+        let bits = self.bits.as_slice();
+        let last = bits.len().checked_sub(1)?;
+        let mut moved = *window;
+        for (at, byte) in text.get(from..)?.iter().enumerate() {
+            moved = (moved << 8 | alike(*byte)) & Self::WINDOW;
+            let bit = self.bit(moved);
+            // There are as many as a power of two, so that this stays within.
+            if bits[(bit / 64) & last] >> (bit % 64) & 1 != 0 {
+                *window = moved;
+                return Some(from + at);
+            }
+        }
+        None
     }
 
     /// The literals that are known by the window that begins at a byte.
@@ -139,17 +146,14 @@ impl<const GRAM: usize> Grams<GRAM> {
         text: &[u8],
         start: usize,
         window: u64,
-        fold: &impl Fn(u8) -> u8,
         tell: &mut impl FnMut(Found) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let Some(range) = self.known_by.get(&window) else { return ControlFlow::Continue(()) };
         for Known { literal, offset, bytes } in &self.literals[range.start as usize..range.end as usize] {
             let Some(start) = start.checked_sub(*offset) else { continue };
             let end = start + bytes.len();
-            let stands = text
-                .get(start..end)
-                .is_some_and(|there| there.iter().zip(bytes).all(|(byte, wanted)| fold(*byte) == *wanted));
-            if stands {
+            let Some(there) = text.get(start..end) else { continue };
+            if there == &**bytes || self.folded && there.eq_ignore_ascii_case(bytes) {
                 tell(Found { literal: *literal, start, end })?;
             }
         }

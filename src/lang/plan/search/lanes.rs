@@ -83,23 +83,18 @@ impl Lanes {
         }
         let lanes: [&[u8]; LANES] =
             std::array::from_fn(|lane| text.get(lane * length..(lane + 1) * length).unwrap_or_default());
-        let [first, second, third, fourth] = lanes;
-        let (columns, table) = (&*self.columns, self.table.as_slice());
-        let step = |state: u32, byte: u8| {
-            let column = usize::from(columns[usize::from(byte)]);
-            table.get((state & !ENDS) as usize + column).copied().unwrap_or(0)
-        };
-        let (mut a, mut b, mut c, mut d) = (0u32, 0u32, 0u32, 0u32);
-        let bytes = first.iter().zip(second).zip(third).zip(fourth).enumerate();
-        for (at, (((own, next), third), fourth)) in bytes {
-            (a, b, c, d) = (step(a, *own), step(b, *next), step(c, *third), step(d, *fourth));
-            if (a | b | c | d) & ENDS != 0 {
-                for (lane, state) in [a, b, c, d].into_iter().enumerate() {
-                    self.tell(state, lane * length + at, tell)?;
-                }
+        let mut states = [0; LANES];
+        let mut at = 0;
+        loop {
+            at = self.walk_all(lanes, at, &mut states);
+            if at == length {
+                break;
             }
+            for (lane, state) in states.iter().enumerate() {
+                self.tell(*state, lane * length + at, tell)?;
+            }
+            at += 1;
         }
-        let mut states = [a, b, c, d];
         // What began in a lane and ends in the next one; the last lane goes on to the end.
         for (lane, state) in states.iter_mut().enumerate() {
             let from = (lane + 1) * length;
@@ -107,6 +102,28 @@ impl Lanes {
             self.walk(text, from..to, state, tell)?;
         }
         ControlFlow::Continue(())
+    }
+
+    /// Walks all lanes on, from a byte of each to the next one at which a literal ends in some of them, or to their end;
+    /// gives that byte. A function of its own so that all it needs stays in registers.
+    #[inline(never)]
+    fn walk_all(&self, lanes: [&[u8]; LANES], from: usize, states: &mut [u32; LANES]) -> usize {
+        let (columns, table) = (&*self.columns, self.table.as_slice());
+        let Some(last) = table.len().checked_sub(1) else { return lanes[0].len() };
+        // The table is as long as a power of two, so that this takes off the mark of a state, and stays within.
+        let step = |state: u32, byte: u8| table[(state as usize + usize::from(columns[usize::from(byte)])) & last];
+        let [first, second, third, fourth] = lanes.map(|lane| lane.get(from..).unwrap_or_default());
+        let [mut a, mut b, mut c, mut d] = *states;
+        let mut walked = 0;
+        for (((own, next), third), fourth) in first.iter().zip(second).zip(third).zip(fourth) {
+            (a, b, c, d) = (step(a, *own), step(b, *next), step(c, *third), step(d, *fourth));
+            if (a | b | c | d) & ENDS != 0 {
+                break;
+            }
+            walked += 1;
+        }
+        *states = [a, b, c, d];
+        from + walked
     }
 
     fn walk(
@@ -159,6 +176,8 @@ fn completed(mut tree: Vec<u32>, ends: &mut [Vec<(u32, u32)>], n_columns: usize)
             queue.push_back(child);
         }
     }
+    // Walking many lanes wants a length that is a power of two.
+    tree.resize(tree.len().next_power_of_two(), 0);
     let width = u32::try_from(n_columns).unwrap_or(u32::MAX);
     for state in &mut tree {
         let flag = if ends[*state as usize].is_empty() { 0 } else { ENDS };
