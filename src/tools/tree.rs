@@ -23,12 +23,13 @@ const COST_COLUMN: usize = 84;
 /// The plan in words, at most 100 characters wide.
 pub fn show(plan: &Plan) -> String {
     let program = &plan.program;
+    let labels = || program.labels.iter().zip(&plan.label_orders).filter(|(label, _)| label.asks());
     let mut text = String::new();
     let _ = writeln!(
         text,
         "{}, {}, {}; {} of {}, each learnt once for all",
         count(program.rules.len(), "rule"),
-        count(program.labels.len(), "label"),
+        count(labels().count(), "label"),
         count(program.adjusts.len(), "adjust"),
         count(program.atoms.len(), "test"),
         count(program.slots.len(), "field"),
@@ -41,12 +42,10 @@ pub fn show(plan: &Plan) -> String {
     for index in slots {
         field(&mut text, plan, index);
     }
-    if !program.labels.is_empty() {
+    if labels().next().is_some() {
         text.push_str("\nlabels, by confidence\n");
     }
-    for (label, order) in program.labels.iter().zip(&plan.label_orders) {
-        label_lines(&mut text, plan, label, order);
-    }
+    labels().for_each(|(label, order)| label_lines(&mut text, plan, label, order));
     if !program.rules.is_empty() || program.default.is_some() {
         text.push_str("\nrules: the first that holds decides; of what it lacks the cheapest is learnt first\n");
     }

@@ -78,7 +78,7 @@ pub struct Program {
     pub slots: Vec<Slot>,
     /// The tests of its conditions, each once.
     pub atoms: Vec<Atom>,
-    /// Its labels, those of the prelude that it uses too.
+    /// Its labels, and those of the prelude; of the latter, only what is asked about has conditions.
     pub labels: Vec<Label>,
     /// Its budgets.
     pub budgets: Vec<Budget>,
@@ -317,6 +317,11 @@ pub struct Label {
 }
 
 impl Label {
+    /// Whether something is asked for it: nothing is for one of the prelude that the program does not use.
+    pub fn asks(&self) -> bool {
+        self.lines.iter().any(|line| line.when.is_some())
+    }
+
     /// The class of a line.
     pub fn class_of(&self, line: usize) -> &str {
         &self.classes[self.lines[line].class]
@@ -328,7 +333,7 @@ impl Label {
 pub struct LabelLine {
     /// By its place among the classes.
     pub class: usize,
-    /// None for `otherwise`.
+    /// None for `otherwise`, and where the label is not used.
     pub when: Option<Condition>,
     /// In millionths.
     pub confidence: i64,

@@ -76,15 +76,16 @@ pub fn resolve(loaded: &Loaded, catalogue: &Arc<Catalogue>) -> (Program, Vec<Dia
     for item in &prelude {
         resolver.declare(item, true);
     }
-    for item in loaded.items.iter().chain(prelude.iter().copied()) {
+    for item in &loaded.items {
         resolver.define(item);
     }
+    resolver.define_used(prelude);
     resolver.label_circles();
     resolver.default_there(loaded);
     resolver.finish()
 }
 
-impl Resolver<'_> {
+impl<'t> Resolver<'t> {
     /// The prelude's items without the labels that the program defines itself.
     fn prelude_in_use<'l>(&self, loaded: &'l Loaded) -> Vec<&'l Item> {
         let _ = self;
@@ -98,6 +99,23 @@ impl Resolver<'_> {
         let replaced =
             |item: &Item| matches!(&item.kind, ItemKind::Label(label) if own.contains(label.name.text.as_str()));
         loaded.prelude.iter().filter(|item| !replaced(item)).collect()
+    }
+
+    /// Defines what is used of the prelude. A label that nothing asks about stays without conditions, so that no text is
+    /// searched for it.
+    fn define_used(&mut self, prelude: Vec<&'t Item>) {
+        let mut rest = prelude;
+        loop {
+            let is_used =
+                |item: &&Item| !matches!(&item.kind, ItemKind::Label(label) if !self.scope.is_used(&label.name.text));
+            let (used, unused): (Vec<&Item>, Vec<&Item>) = rest.into_iter().partition(is_used);
+            if used.is_empty() {
+                return;
+            }
+            // One label may ask about another.
+            used.into_iter().for_each(|item| self.define(item));
+            rest = unused;
+        }
     }
 
     /// The slot of a field, the same one for the same field.

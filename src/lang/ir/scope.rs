@@ -68,6 +68,11 @@ impl<'t> Scope<'t> {
         self.symbols.get(name).map(|symbol| symbol.meaning)
     }
 
+    /// Whether something used a name.
+    pub(super) fn is_used(&self, name: &str) -> bool {
+        self.symbols.get(name).is_some_and(|symbol| symbol.used.get())
+    }
+
     /// The names of some kinds, for suggestions.
     pub(super) fn names(&self, kinds: &[Kind]) -> Vec<&'t str> {
         let wanted = self.symbols.iter().filter(|(_, symbol)| kinds.contains(&symbol.meaning.kind()));
