@@ -211,6 +211,18 @@ fn long_pieces_are_merged_as_short_ones_are() {
     }
 }
 
+/// Between some of their bytes no token can be, so that they may be cut there.
+#[test]
+fn long_runs_of_characters_that_form_few_words_are_counted_to_the_last_token() {
+    let mut random = Random(6);
+    for (first, last) in [('\u{4e00}', '\u{5200}'), ('!', '/'), ('\u{1f600}', '\u{1f64f}'), ('\u{ac00}', '\u{d7a3}')] {
+        let all: Vec<char> = (first..=last).collect();
+        let text: String = (0..8_000).map(|_| all[random.below(all.len())]).collect();
+        assert!(text.len() > 3 * PIECE_BYTES_MAX);
+        same(&text);
+    }
+}
+
 #[test]
 fn no_text_takes_long_and_what_is_counted_is_remembered() {
     let counter = Counter::default();

@@ -18,7 +18,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::features::vocabulary::split::NextEnd;
 use crate::lang::catalogue::Vocabulary;
 
-/// The longest piece that is counted as one, in bytes; longer ones are cut, so that no text takes longer than others.
+/// The longest piece that is counted as one, in bytes; longer ones are cut, so that no text takes longer than others. The
+/// count is tiktoken's as long as there is a place in each so many bytes at which no token can be.
 pub const PIECE_BYTES_MAX: usize = 2_048;
 /// Pieces whose counts are remembered, a power of two.
 const REMEMBERED: usize = 1 << 15;
@@ -64,11 +65,7 @@ impl Counts {
         while start < text.len() {
             let end = (self.next)(text, start).max(start + 1);
             let piece = &text.as_bytes()[start..end.min(text.len())];
-            counted += if piece.len() <= PIECE_BYTES_MAX {
-                self.piece(piece)
-            } else {
-                piece.chunks(PIECE_BYTES_MAX).map(|part| self.piece(part)).sum()
-            };
+            counted += if piece.len() <= PIECE_BYTES_MAX { self.piece(piece) } else { self.long_piece(piece) };
             start = end;
         }
         counted
@@ -80,6 +77,18 @@ impl Counts {
             return 1;
         }
         self.several(piece)
+    }
+
+    /// A piece that is cut: where no token can be if there is such a place in time, anywhere otherwise.
+    fn long_piece(&self, piece: &[u8]) -> u64 {
+        let (mut counted, mut rest) = (0, piece);
+        while let Some((part, _)) = rest.split_at_checked(PIECE_BYTES_MAX) {
+            let apart = part.windows(2).rposition(|pair| !self.ranks.side_by_side(pair[0], pair[1]));
+            let (part, behind) = rest.split_at(apart.map_or(PIECE_BYTES_MAX, |at| at + 1));
+            counted += self.piece(part);
+            rest = behind;
+        }
+        counted + if rest.is_empty() { 0 } else { self.piece(rest) }
     }
 
     /// How many tokens a piece is that is not one.
