@@ -93,7 +93,12 @@ pub fn stream(api: Api) -> Vec<u8> {
 /// About so many bytes of a kind of text.
 pub fn text(kind: &str, bytes: usize) -> String {
     let mut random = Random(11);
-    let filled = |unit: &str| unit.repeat(bytes / unit.len());
+    let filled = |unit: &str| {
+        let mut made = unit.repeat(bytes / unit.len() + 1);
+        let end = (0..=bytes).rev().find(|end| made.is_char_boundary(*end)).unwrap_or(0);
+        made.truncate(end);
+        made
+    };
     let mut drawn = |alphabet: &[char]| -> String {
         let mut made = String::with_capacity(bytes + 4);
         while made.len() < bytes {
