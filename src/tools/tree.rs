@@ -7,7 +7,7 @@ use crate::lang::diagnostic::secret;
 use crate::lang::eval::trace::slot_name;
 use crate::lang::ir::{Atom, Condition, Label, Member, Outcome, Pattern, Program, Rule, Slot, Test, TextTest};
 use crate::lang::plan::bits::Bits;
-use crate::lang::plan::{OrdinalPlan, Plan, SlotPlan};
+use crate::lang::plan::{OrdinalPlan, Plan, Postings, SlotPlan};
 use crate::lang::schema::fields::Cost;
 use crate::lang::schema::text::quote;
 use crate::lang::schema::types::Type;
@@ -89,15 +89,15 @@ fn field(text: &mut String, plan: &Plan, index: usize) {
     let how = match &plan.slots[index] {
         SlotPlan::Ordinal(ordinal) => count(ordinal.thresholds.len() + 1, "range"),
         SlotPlan::Text(texts) => match texts.search_words() {
-            Some(how) => format!("{}, literals by {how}", count(texts.n_atoms, "test")),
-            None => count(texts.n_atoms, "test"),
+            Some(how) => format!("{}, literals by {how}", count(texts.postings.n_atoms(), "test")),
+            None => count(texts.postings.n_atoms(), "test"),
         },
-        SlotPlan::Set(members) => format!("{}, by look-up", count(members.n_atoms, "test")),
+        SlotPlan::Set(members) => format!("{}, by look-up", count(members.postings.n_atoms(), "test")),
     };
     let idle = match &plan.slots[index] {
         SlotPlan::Ordinal(ordinal) => ordinal.idle,
-        SlotPlan::Text(texts) => texts.idle,
-        SlotPlan::Set(members) => members.idle,
+        SlotPlan::Text(texts) => texts.postings.idle,
+        SlotPlan::Set(members) => members.postings.idle,
     };
     let alone = if idle { "rules out nothing alone; " } else { "" };
     let line = format!("{name}: {}; {alone}{how}", cost_word(plan.costs[index]));
@@ -107,8 +107,8 @@ fn field(text: &mut String, plan: &Plan, index: usize) {
     }
     match &plan.slots[index] {
         SlotPlan::Ordinal(ordinal) => ranges(text, program, slot, ordinal),
-        SlotPlan::Text(texts) => found(text, plan, index, &texts.base, &texts.postings),
-        SlotPlan::Set(members) => found(text, plan, index, &members.base, &members.postings),
+        SlotPlan::Text(texts) => found(text, plan, index, &texts.postings),
+        SlotPlan::Set(members) => found(text, plan, index, &members.postings),
     }
 }
 
@@ -179,22 +179,23 @@ fn range_words(program: &Program, slot: &Slot, low: Option<i64>, high: Option<i6
 }
 
 /// What may be found in a text or a set, by the rules that it makes possible.
-fn found(text: &mut String, plan: &Plan, slot: usize, base: &Bits, postings: &[Vec<u32>]) {
+fn found(text: &mut String, plan: &Plan, slot: usize, postings: &Postings) {
     let program = &plan.program;
-    row(text, 4, "nothing of it", &rules_words(program, base));
+    row(text, 4, "nothing of it", &rules_words(program, &postings.base));
     let of_slot = program.atoms.iter().zip(&plan.local).filter(|(atom, _)| atom.slot().index() == slot);
-    let mut words = vec![None; postings.len()];
+    let mut words = vec![None; postings.n_atoms()];
     for (atom, local) in of_slot {
         if let (Some(place), Some(said)) = (words.get_mut(*local as usize), atom_words(atom)) {
             *place = Some(said);
         }
     }
     // What leads to the same rules makes one row.
-    let mut rows: Vec<(&[u32], Vec<String>)> = Vec::new();
-    for (rules, said) in postings.iter().zip(words).filter(|(rules, _)| !rules.is_empty()) {
-        let Some(said) = said else { continue };
+    let mut rows: Vec<(Vec<u32>, Vec<String>)> = Vec::new();
+    for (atom, said) in words.into_iter().enumerate() {
+        let (rules, Some(said)) = (postings.rules(atom), said) else { continue };
         match rows.last_mut() {
-            Some((same, all)) if *same == rules.as_slice() => all.push(said),
+            _ if rules.is_empty() => {}
+            Some((same, all)) if *same == rules => all.push(said),
             Some(_) | None => rows.push((rules, vec![said])),
         }
     }

@@ -1,7 +1,6 @@
 //! What is known so far of one request, and how more is learnt: the cheapest thing that the first undecided rule needs,
 //! and after each the rules that it rules out at once.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::lang::catalogue::ModelId;
@@ -9,7 +8,7 @@ use crate::lang::eval::read::Reading;
 use crate::lang::input::{Bounds, Input};
 use crate::lang::ir::{Atom, AtomId, Condition, Order, Program, Slot, SlotId, Test, TextTest};
 use crate::lang::plan::bits::Bits;
-use crate::lang::plan::{OrdinalPlan, Plan, SlotPlan};
+use crate::lang::plan::{OrdinalPlan, Plan, Postings, SlotPlan};
 use crate::lang::schema::fields::Cost;
 use crate::lang::schema::fold;
 
@@ -84,8 +83,8 @@ pub(super) struct State<'a> {
     pub(super) reading: Reading<'a>,
     slots: Vec<Known>,
     alone: HashMap<AtomId, bool>,
-    /// The rules that are still possible, as far as each known slot says.
-    vectors: Vec<Cow<'a, Bits>>,
+    /// The rules that are still possible, by all that the known slots say.
+    possible: Bits,
     bytes_scanned: usize,
     token_work: TokenWork,
 }
@@ -98,7 +97,7 @@ impl<'a> State<'a> {
             reading,
             slots: vec![Known::Nothing; plan.slots.len()],
             alone: HashMap::new(),
-            vectors: Vec::with_capacity(8),
+            possible: Bits::all(plan.program.rules.len()),
             bytes_scanned: 0,
             token_work: TokenWork::None,
         }
@@ -135,23 +134,16 @@ impl<'a> State<'a> {
         }
         let rules = &self.plan.program.rules;
         for word in first / 64..self.plan.n_words {
-            let mut open = if word + 1 == self.plan.n_words { last_word(rules.len()) } else { u64::MAX };
-            if word == first / 64 {
-                open &= u64::MAX << (first % 64);
-            }
-            let mut seen = 0;
+            let mut asked = if word == first / 64 { u64::MAX << (first % 64) } else { u64::MAX };
             loop {
-                for vector in &self.vectors[seen..] {
-                    open &= vector.words()[word];
-                }
-                seen = self.vectors.len();
+                let open = self.possible.words()[word] & asked;
                 if open == 0 {
                     break;
                 }
                 let index = word * 64 + open.trailing_zeros() as usize;
                 match self.truth(&rules[index].when) {
                     Truth::Is(true) => return Some(index),
-                    Truth::Is(false) => open &= open - 1,
+                    Truth::Is(false) => asked &= !(open & open.wrapping_neg()),
                     Truth::Open(need) => self.learn(need, &rules[index].when),
                 }
             }
@@ -330,30 +322,31 @@ impl<'a> State<'a> {
             SlotPlan::Text(text) => {
                 let value = self.reading.text(slot);
                 self.bytes_scanned += value.as_deref().map_or(0, str::len);
-                let mut hits = Bits::none(text.n_atoms);
-                let mut vector = (!text.idle).then(|| text.base.clone());
-                text.scan(value.as_deref(), &mut hits, |atom| {
-                    if let Some(vector) = &mut vector {
-                        text.postings[atom as usize].iter().for_each(|rule| vector.set(*rule as usize, true));
-                    }
-                });
+                let hits = self.hits(&text.postings, |hits, new| text.scan(value.as_deref(), hits, new));
                 self.slots[id.index()] = Known::Hits(hits);
-                self.vectors.extend(vector.map(Cow::Owned));
             }
             SlotPlan::Set(members) => {
                 let value = self.reading.set(slot);
-                let mut hits = Bits::none(members.n_atoms);
-                let mut vector = (!members.idle).then(|| members.base.clone());
-                members.scan(&value, |atom| {
-                    hits.set(atom as usize, true);
-                    if let Some(vector) = &mut vector {
-                        members.postings[atom as usize].iter().for_each(|rule| vector.set(*rule as usize, true));
-                    }
+                let hits = self.hits(&members.postings, |hits, new| {
+                    members.scan(&value, |atom| {
+                        hits.set(atom as usize, true);
+                        new(atom);
+                    });
                 });
                 self.slots[id.index()] = Known::Hits(hits);
-                self.vectors.extend(vector.map(Cow::Owned));
             }
         }
+    }
+
+    /// The atoms that a search tells of; takes in what they rule out.
+    fn hits(&mut self, postings: &Postings, search: impl FnOnce(&mut Bits, &mut dyn FnMut(u32))) -> Bits {
+        let mut hits = Bits::none(postings.n_atoms());
+        let mut found = Vec::new();
+        search(&mut hits, &mut |atom| found.push(atom));
+        if !postings.idle {
+            postings.narrow(&mut self.possible, &found);
+        }
+        hits
     }
 
     /// Takes in what an ordered value rules out.
@@ -362,16 +355,15 @@ impl<'a> State<'a> {
             return;
         }
         let Some(bounds) = bounds else {
-            self.vectors.push(Cow::Borrowed(&ordinal.absent));
-            return;
+            return self.possible.keep(&ordinal.absent);
         };
         let (first, last) = (ordinal.cell(bounds.low), ordinal.cell(bounds.high));
         if first == last {
-            self.vectors.push(Cow::Borrowed(ordinal.vector(first)));
+            self.possible.keep(ordinal.vector(first));
         } else if last - first < JOINED_CELLS_MAX {
             let mut joined = ordinal.vector(first).clone();
             (first + 1..=last).for_each(|cell| joined.add_all(ordinal.vector(cell)));
-            self.vectors.push(Cow::Owned(joined));
+            self.possible.keep(&joined);
         }
     }
 
@@ -411,14 +403,6 @@ impl<'a> State<'a> {
 fn narrowed(known: &Known, learnt: Option<Bounds>) -> Option<Bounds> {
     let Known::Ordinal(Some(before)) = known else { return learnt };
     learnt.map(|now| Bounds { low: now.low.max(before.low), high: now.high.min(before.high) })
-}
-
-/// The bits of the last word of some rules.
-fn last_word(n_rules: usize) -> u64 {
-    match n_rules % 64 {
-        0 => u64::MAX,
-        rest => (1 << rest) - 1,
-    }
 }
 
 /// `and` when `neutral` is true, `or` when it is false; of what is missing, the cheapest.

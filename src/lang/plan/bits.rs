@@ -42,6 +42,19 @@ impl Bits {
         }
     }
 
+    /// Its numbers, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = u32> {
+        let words = (0u32..).step_by(64).zip(&self.0);
+        words.flat_map(|(first, word)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| first + bit))
+    }
+
+    /// Takes away what another has not.
+    pub fn keep(&mut self, other: &Self) {
+        for (word, kept) in self.0.iter_mut().zip(&other.0) {
+            *word &= kept;
+        }
+    }
+
     /// Adds all of another's.
     pub fn add_all(&mut self, other: &Self) {
         for (word, more) in self.0.iter_mut().zip(&other.0) {

@@ -3,46 +3,33 @@
 use std::collections::HashMap;
 
 use crate::lang::ir::{Atom, Member, Program, SlotId};
-use crate::lang::plan::Plan;
-use crate::lang::plan::bits::Bits;
 use crate::lang::plan::globs::Globs;
-use crate::lang::plan::possible::{Assumed, truth};
+use crate::lang::plan::postings::Postings;
 use crate::lang::schema::fold::fold;
 
 /// How a set slot is asked.
 #[derive(Debug)]
 pub struct MemberPlan {
-    /// How many atoms there are.
-    pub n_atoms: usize,
     any: Vec<u32>,
     extensions: HashMap<String, u32>,
     names: HashMap<String, u32>,
     whole: HashMap<String, u32>,
     globs: Globs,
-    /// The rules that are possible when nothing holds.
-    pub base: Bits,
-    /// The rules that each atom makes possible, by atom.
-    pub postings: Vec<Vec<u32>>,
-    /// No rule is ever ruled out by it.
-    pub idle: bool,
+    /// The rules that are possible then.
+    pub postings: Postings,
 }
 
 pub(super) fn build(program: &Program, slot: SlotId, atoms: &[usize], rules: &[u32]) -> MemberPlan {
     let mut plan = MemberPlan {
-        n_atoms: atoms.len(),
         any: Vec::new(),
         extensions: HashMap::new(),
         names: HashMap::new(),
         whole: HashMap::new(),
         globs: Globs::default(),
-        base: Bits::all(program.rules.len()),
-        postings: vec![Vec::new(); atoms.len()],
-        idle: false,
+        postings: Postings::new(program, slot, atoms, rules),
     };
-    let mut places: HashMap<usize, usize> = HashMap::new();
     let mut globs = Vec::new();
     for (local, atom) in (0u32..).zip(atoms) {
-        places.insert(*atom, local as usize);
         let Atom::Holds(_, member) = &program.atoms[*atom] else { continue };
         match member {
             Member::Any => plan.any.push(local),
@@ -53,22 +40,6 @@ pub(super) fn build(program: &Program, slot: SlotId, atoms: &[usize], rules: &[u
         }
     }
     plan.globs = Globs::new(globs);
-    for rule in rules {
-        let condition = &program.rules[*rule as usize].when;
-        if truth(program, condition, slot, Assumed::Nothing) != Some(false) {
-            continue;
-        }
-        plan.base.set(*rule as usize, false);
-        for test in Plan::tests(condition).iter().filter(|test| !test.negated) {
-            for local in test.atoms.iter().filter_map(|atom| places.get(&atom.index())) {
-                let posting = &mut plan.postings[*local];
-                if posting.last() != Some(rule) {
-                    posting.push(*rule);
-                }
-            }
-        }
-    }
-    plan.idle = plan.base == Bits::all(program.rules.len());
     plan
 }
 

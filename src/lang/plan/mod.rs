@@ -6,6 +6,7 @@ mod globs;
 mod members;
 mod ordinals;
 mod possible;
+mod postings;
 mod search;
 mod texts;
 
@@ -17,6 +18,7 @@ use crate::lang::schema::fields::Cost;
 
 pub use members::MemberPlan;
 pub use ordinals::OrdinalPlan;
+pub use postings::Postings;
 pub use texts::TextPlan;
 
 /// A program made ready for deciding.

@@ -5,10 +5,9 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use crate::lang::ir::{Atom, Pattern, Program, SlotId, TextTest};
-use crate::lang::plan::Plan;
 use crate::lang::plan::bits::Bits;
 use crate::lang::plan::globs::Globs;
-use crate::lang::plan::possible::{Assumed, truth};
+use crate::lang::plan::postings::Postings;
 use crate::lang::plan::search::Literals;
 use crate::lang::schema::fold;
 
@@ -20,8 +19,6 @@ const REGEX_CACHE_BYTES: std::ops::RangeInclusive<usize> = 32 << 10..=2 << 20;
 /// How a text slot is asked.
 #[derive(Debug)]
 pub struct TextPlan {
-    /// How many atoms there are.
-    pub n_atoms: usize,
     folded: Search,
     exact: Search,
     values: HashMap<String, u32>,
@@ -30,12 +27,8 @@ pub struct TextPlan {
     not_empty: Vec<u32>,
     /// By atom.
     regexes: HashMap<u32, regex::Regex>,
-    /// The rules that are possible when nothing holds.
-    pub base: Bits,
-    /// The rules that each atom makes possible, by atom.
-    pub postings: Vec<Vec<u32>>,
-    /// No rule is ever ruled out by it.
-    pub idle: bool,
+    /// The rules that are possible then.
+    pub postings: Postings,
 }
 
 /// The literals of one kind.
@@ -56,7 +49,6 @@ struct Use {
 
 pub(super) fn build(program: &Program, slot: SlotId, atoms: &[usize], rules: &[u32]) -> TextPlan {
     let mut plan = TextPlan {
-        n_atoms: atoms.len(),
         folded: Search::default(),
         exact: Search::default(),
         values: HashMap::new(),
@@ -64,9 +56,7 @@ pub(super) fn build(program: &Program, slot: SlotId, atoms: &[usize], rules: &[u
         present: Vec::new(),
         not_empty: Vec::new(),
         regexes: HashMap::new(),
-        base: Bits::all(program.rules.len()),
-        postings: vec![Vec::new(); atoms.len()],
-        idle: false,
+        postings: Postings::new(program, slot, atoms, rules),
     };
     let (mut folded, mut exact, mut globs) = (Vec::new(), Vec::new(), Vec::new());
     let is_regex = |atom: &&usize| matches!(program.atoms[**atom], Atom::Text(_, TextTest::Matches(_)));
@@ -93,28 +83,7 @@ pub(super) fn build(program: &Program, slot: SlotId, atoms: &[usize], rules: &[u
     plan.globs = Globs::new(globs);
     plan.folded = Search::new(&folded, true);
     plan.exact = Search::new(&exact, false);
-    index(&mut plan, program, slot, atoms, rules);
     plan
-}
-
-fn index(plan: &mut TextPlan, program: &Program, slot: SlotId, atoms: &[usize], rules: &[u32]) {
-    let places: HashMap<usize, usize> = atoms.iter().enumerate().map(|(local, atom)| (*atom, local)).collect();
-    for rule in rules {
-        let condition = &program.rules[*rule as usize].when;
-        if truth(program, condition, slot, Assumed::Nothing) != Some(false) {
-            continue;
-        }
-        plan.base.set(*rule as usize, false);
-        for test in Plan::tests(condition).iter().filter(|test| !test.negated) {
-            for local in test.atoms.iter().filter_map(|atom| places.get(&atom.index())) {
-                let posting = &mut plan.postings[*local];
-                if posting.last() != Some(rule) {
-                    posting.push(*rule);
-                }
-            }
-        }
-    }
-    plan.idle = plan.base == Bits::all(program.rules.len());
 }
 
 impl TextPlan {
