@@ -135,7 +135,12 @@ fn help(text: &str, at: usize, found: &str, error: &Error<G>) -> Option<String> 
     {
         return Some(format!("a unit is glued to its number: write `{last}{found}`"));
     }
+    let statement = before.split_whitespace().rev().find(|word| matches!(*word, "when" | "given" | "expect" | "set"));
     match found {
+        "is" | "=" | "==" | ":" if statement == Some("given") => {
+            Some(format!("a value stands right behind its field: `given {last} VALUE`"))
+        }
+        "default" if last == "expect" => Some("write `expect rule default`".to_owned()),
         "&&" | "&" => Some("write `and`".to_owned()),
         "||" | "|" => Some("write `or`".to_owned()),
         "!" => Some("write `not`".to_owned()),
