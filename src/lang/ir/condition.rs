@@ -6,7 +6,7 @@ use crate::lang::diagnostic::{Diagnostic, codes};
 use crate::lang::ir::interval::Intervals;
 use crate::lang::ir::resolve::{Resolver, TESTS_MAX};
 use crate::lang::ir::scope::Meaning;
-use crate::lang::ir::value::Val;
+use crate::lang::ir::value::{Val, ValKind};
 use crate::lang::ir::{Argument, Atom, AtomId, Condition, Kind, LabelId, Slot, Test};
 use crate::lang::schema::fields::{self, Argument as Takes, FIELDS, FieldId};
 use crate::lang::schema::suggest;
@@ -238,7 +238,13 @@ impl<'t> Resolver<'t> {
     pub(super) fn mismatch(&mut self, expected: &str, found: &Val<'_>, help: Option<String>) {
         let problem =
             Diagnostic::new(&codes::TYPE_MISMATCH, found.span, format!("expected {expected}, found {}", found.words()));
-        self.report(problem.maybe_help(help));
+        let quoted = match &found.kind {
+            ValKind::Field(field) if expected == "a text" => {
+                Some(format!("write `\"{}\"` for a text", field.name.text))
+            }
+            _ => None,
+        };
+        self.report(problem.maybe_help(help.or(quoted)));
     }
 
     pub(super) fn one(&mut self, atom: Atom) -> Atoms {

@@ -6,7 +6,7 @@ use pest::error::{Error, ErrorVariant, InputLocation};
 
 use crate::lang::diagnostic::{Diagnostic, codes};
 use crate::lang::source::{SourceId, Span};
-use crate::lang::syntax::Rule as G;
+use crate::lang::syntax::{Rule as G, help};
 
 /// How many things a message lists as expected.
 const EXPECTED_MAX: usize = 6;
@@ -30,7 +30,10 @@ pub(super) fn diagnostic(error: &Error<G>, text: &str, source: SourceId, base: u
         (found, "") => format!("`{found}` does not belong here"),
         (found, wanted) => format!("expected {wanted}, found `{found}`"),
     };
-    Diagnostic::new(&codes::SYNTAX, span, message).maybe_help(help(text, at, found, error))
+    let wants_name = matches!(&error.variant, ErrorVariant::ParsingError { positives, .. }
+        if positives.iter().any(|rule| matches!(rule, G::name_token | G::class_token)));
+    let place = help::Place::new(text, at, found, wants_name);
+    Diagnostic::new(&codes::SYNTAX, span, message).maybe_help(place.help())
 }
 
 /// The word at the beginning of a text, or its first character.
@@ -114,43 +117,6 @@ fn name_of(rule: G) -> Option<String> {
         _ => return None,
     };
     Some(name.to_owned())
-}
-
-fn help(text: &str, at: usize, found: &str, error: &Error<G>) -> Option<String> {
-    let before = text.get(..at).unwrap_or_default().trim_end();
-    let wants_name = matches!(&error.variant, ErrorVariant::ParsingError { positives, .. }
-        if positives.iter().any(|rule| matches!(rule, G::name_token | G::class_token)));
-    let last = before.rsplit(|c: char| c.is_whitespace()).next().unwrap_or_default();
-    if found.starts_with('"')
-        && !text.get(at + 1..).is_some_and(|rest| rest.lines().next().is_some_and(|line| line.contains('"')))
-    {
-        return Some("a text ends with `\"` on the line on which it begins".to_owned());
-    }
-    if found.starts_with('"') && matches!(last, "or" | "and") {
-        let first = before.rsplit('"').nth(1).unwrap_or("a");
-        let all = if last == "or" { "any" } else { "all" };
-        return Some(format!("write `contains {all} [\"{first}\", {found}]`"));
-    }
-    if last.ends_with(|c: char| c.is_ascii_digit()) && matches!(found, "ms" | "s" | "min" | "h" | "d" | "k" | "M" | "%")
-    {
-        return Some(format!("a unit is glued to its number: write `{last}{found}`"));
-    }
-    let statement = before.split_whitespace().rev().find(|word| matches!(*word, "when" | "given" | "expect" | "set"));
-    match found {
-        "is" | "=" | "==" | ":" if statement == Some("given") => {
-            Some(format!("a value stands right behind its field: `given {last} VALUE`"))
-        }
-        "default" if last == "expect" => Some("write `expect rule default`".to_owned()),
-        "&&" | "&" => Some("write `and`".to_owned()),
-        "||" | "|" => Some("write `or`".to_owned()),
-        "!" => Some("write `not`".to_owned()),
-        "=" => Some("write `==` for numbers, `is` for texts and members".to_owned()),
-        "if" => Some("write `when`".to_owned()),
-        _ if wants_name && is_reserved(found) => {
-            Some(format!("`{found}` is a word of the language, so that it cannot be a name"))
-        }
-        _ => None,
-    }
 }
 
 /// Whether a word is reserved: asks the grammar itself.

@@ -6,6 +6,7 @@ mod build;
 mod comments;
 mod depth;
 mod error;
+mod help;
 pub mod print;
 mod recover;
 pub mod tree;
