@@ -252,7 +252,7 @@ fn secrets_are_in_no_report() {
         reports.push(vec!["lint", "--format", format, "a.route"]);
     }
     // Where a name or a model is expected, and help would write it another way.
-    folder.file("names.route", &format!("rule {secret} {{ route \"gpt-5\" }}\ndefault {{ route {secret} }}\n"));
+    folder.file("names.route", format!("rule {secret} {{ route \"gpt-5\" }}\ndefault {{ route {secret} }}\n"));
     reports.push(vec!["lint", "names.route"]);
     for format in ["human", "json", "markdown"] {
         reports.push(vec!["diff", "--format", format, "old.route", "a.route"]);
