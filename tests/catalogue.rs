@@ -89,6 +89,16 @@ fn the_default_of_a_rule_file_is_changed_in_its_place() {
 }
 
 #[test]
+fn a_comment_ends_at_a_carriage_return_too() {
+    let folder = Folder::new();
+    folder.file("router.json", "{ // a/ a \r \n  \n\r}     ");
+    assert_eq!(run(&folder.0, &["models", "add", "ollama/qwen-new", "--context-window", "32000"]).code, 0);
+    assert_eq!(run(&folder.0, &["config", "check"]).code, 0);
+    let listed = run(&folder.0, &["models", "list"]);
+    assert!(listed.out.contains("ollama/qwen-new"), "{listed:?}");
+}
+
+#[test]
 fn where_there_is_no_configuration_one_is_made() {
     let folder = Folder::new();
     let ended = run(&folder.0, &["models", "add", "ollama/qwen-new", "--context-window", "32000"]);

@@ -12,7 +12,7 @@ pub(super) fn plain(text: &str) -> String {
                 at = string_end(&bytes, at);
             }
             (b'/', Some(b'/')) => {
-                let end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |end| at + end);
+                let end = memchr::memchr2(b'\n', b'\r', &bytes[at..]).map_or(bytes.len(), |end| at + end);
                 blank(&mut bytes[at..end]);
                 at = end;
             }
