@@ -238,13 +238,16 @@ impl<'t> Resolver<'t> {
     pub(super) fn mismatch(&mut self, expected: &str, found: &Val<'_>, help: Option<String>) {
         let problem =
             Diagnostic::new(&codes::TYPE_MISMATCH, found.span, format!("expected {expected}, found {}", found.words()));
+        self.report(problem.maybe_help(help));
+    }
+
+    /// Something else stands where a text is expected: a bare word, most often.
+    pub(super) fn no_text(&mut self, found: &Val<'_>, help: Option<String>) {
         let quoted = match &found.kind {
-            ValKind::Field(field) if expected == "a text" => {
-                Some(format!("write `\"{}\"` for a text", field.name.text))
-            }
+            ValKind::Field(field) => Some(format!("write `\"{}\"` for a text", field.name.text)),
             _ => None,
         };
-        self.report(problem.maybe_help(help.or(quoted)));
+        self.mismatch("a text", found, help.or(quoted));
     }
 
     pub(super) fn one(&mut self, atom: Atom) -> Atoms {

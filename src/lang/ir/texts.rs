@@ -36,7 +36,7 @@ impl<'t> Resolver<'t> {
             let ValKind::Text(chars) = &value.kind else {
                 let help = matches!(value.kind, ValKind::Pattern { .. })
                     .then(|| "a pattern stands behind `contains`".to_owned());
-                self.mismatch("a text", &value, help);
+                self.no_text(&value, help);
                 return None;
             };
             let plain = text::plain(chars);
@@ -72,7 +72,7 @@ impl<'t> Resolver<'t> {
     pub(super) fn like(&mut self, slot: Slot, value: &'t tree::Value) -> Option<Atoms> {
         let value = self.value(value, &Members::None)?;
         let ValKind::Text(chars) = &value.kind else {
-            self.mismatch("a text", &value, None);
+            self.no_text(&value, None);
             return None;
         };
         let id = self.slot(slot);
@@ -183,7 +183,7 @@ impl<'t> Resolver<'t> {
             ValKind::Text(chars) => (false, false, chars.as_slice()),
             ValKind::Pattern { word, exact, chars } => (*word, *exact, chars.as_slice()),
             _ => {
-                self.mismatch("a text", value, None);
+                self.no_text(value, None);
                 return None;
             }
         };
@@ -229,7 +229,7 @@ impl<'t> Resolver<'t> {
             let ValKind::Text(chars) = &value.kind else {
                 let help = matches!(value.kind, ValKind::Pattern { .. })
                     .then(|| "a member of a set is a plain text or a glob".to_owned());
-                self.mismatch("a text", value, help);
+                self.no_text(value, help);
                 return None;
             };
             if chars.is_empty() {
