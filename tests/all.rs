@@ -13,6 +13,7 @@ mod catalogue;
 mod cli;
 mod diff;
 mod docs;
+mod door;
 mod editors;
 mod failover;
 mod features;

@@ -223,7 +223,7 @@ fn a_configuration_that_is_wrong_says_where() {
         &folder.0,
         &["config"],
         "",
-        "router: router.json:3:19: unknown field `prot`, expected one of `port`, `host`, `logLevel`, `enableCors`, `strict`; did you mean `port`?\n",
+        "router: router.json:3:19: unknown field `prot`, expected one of `port`, `host`, `logLevel`, `enableCors`, `cors`, `hosts`, `strict`; did you mean `port`?\n",
         2,
     );
     folder.file("router.json", "{\"openai\": {\"apiKey\": \"${NOT_THERE}\"}, \"timezone\": \"Europe/Zurich\", }");

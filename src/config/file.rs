@@ -409,8 +409,12 @@ pub struct Router {
     pub host: Option<String>,
     /// How much is logged.
     pub log_level: Option<String>,
-    /// Browsers of other origins may call.
+    /// Allows the router's own pages only, as without it: list the origins of other pages in `cors`.
     pub enable_cors: Option<bool>,
+    /// The origins whose web pages may send requests, as in `https://app.example.com` or `vscode-webview://*`.
+    pub cors: Option<Vec<String>>,
+    /// Host names beside `localhost` and loopback addresses that clients may call the router by.
+    pub hosts: Option<Vec<String>>,
     /// A request that would lose something in translation is refused; without it, the client is told what was lost.
     pub strict: Option<bool>,
 }

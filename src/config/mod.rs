@@ -1,5 +1,6 @@
 //! The configuration: what there is. Its types, where it is found, and the only reader of the environment.
 
+pub mod browsers;
 pub mod cache;
 pub mod catalogue;
 pub mod edit;
@@ -83,8 +84,8 @@ pub struct Configuration {
     pub port: u16,
     /// How much is logged, how, and where.
     pub logging: logging::Logging,
-    /// Browsers of other origins may call.
-    pub cors: bool,
+    /// Which web pages and host names may reach the router.
+    pub browsers: browsers::Browsers,
     /// Everybody who can be called.
     pub providers: Vec<Provider>,
     /// Every model that can be routed to.
@@ -193,6 +194,7 @@ impl Configuration {
         let limits = service::limits(file.rate_limit.as_ref(), &catalogue)?;
         let authentication = file.security.as_ref().and_then(|security| security.authentication.as_ref());
         let keys = service::keys(authentication, &limits, environment, &mut lacks)?;
+        let browsers = browsers::Browsers::new(&router)?;
         let overload = service::overload(file.performance.as_ref())?;
         let tuning = service::tuning(file.performance.as_ref())?;
         let balancing = file.load_balancing.as_ref().filter(|section| section.enabled != Some(false));
@@ -205,6 +207,7 @@ impl Configuration {
         let logging = logging::logging(&file, &folder)?;
         let cache = cache::cache(file.cache.as_ref(), &folder, environment, &mut lacks)?;
         Ok(Self {
+            browsers,
             lacks,
             compression,
             encryption,
@@ -219,7 +222,6 @@ impl Configuration {
             host: router.host.unwrap_or_else(|| "127.0.0.1".to_owned()),
             port,
             logging,
-            cors: router.enable_cors.unwrap_or(false),
             providers,
             catalogue: Arc::new(catalogue),
             rules,

@@ -2,8 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, StatusCode};
-use axum::middleware::Next;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use serde_json::json;
 
@@ -47,24 +46,4 @@ pub(super) async fn wrong_method(State(app): State<App>, request: Request) -> Re
     let path = request.uri().path();
     let message = format!("`{path}` is not served by {}", request.method());
     Failure::client(405, message).answer(Client::at(path), &app.request_id())
-}
-
-/// Browsers of other origins, where the configuration lets them.
-pub(super) async fn cors(State(app): State<App>, request: Request, next: Next) -> Response {
-    if !app.active().configuration.cors {
-        return next.run(request).await;
-    }
-    let preflight = request.method() == Method::OPTIONS;
-    let mut response = if preflight {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::NO_CONTENT;
-        response
-    } else {
-        next.run(request).await
-    };
-    let headers = response.headers_mut();
-    headers.insert("access-control-allow-origin", HeaderValue::from_static("*"));
-    headers.insert("access-control-allow-headers", HeaderValue::from_static("*"));
-    headers.insert("access-control-allow-methods", HeaderValue::from_static("GET, POST, HEAD, OPTIONS"));
-    response
 }

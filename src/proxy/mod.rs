@@ -7,6 +7,7 @@ mod cached;
 mod call;
 mod checks;
 mod decide;
+mod door;
 mod echo;
 mod failure;
 mod gate;
@@ -377,7 +378,7 @@ fn router(app: App) -> Router {
         }
     };
     router
-        .layer(axum::middleware::from_fn_with_state(app.clone(), admin::cors))
+        .layer(axum::middleware::from_fn_with_state(app.clone(), door::guard))
         .layer(axum::extract::DefaultBodyLimit::disable())
         .with_state(app)
 }

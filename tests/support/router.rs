@@ -227,7 +227,10 @@ impl Connection {
 
     /// Sends a request without waiting for its answer.
     pub fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) {
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\n");
+        let mut head = format!("{method} {path} HTTP/1.1\r\n");
+        if !headers.iter().any(|(name, _)| *name == "host") {
+            head.push_str("host: localhost\r\n");
+        }
         if !headers.iter().any(|(name, _)| *name == "content-length") {
             head.push_str(&format!("content-length: {}\r\n", body.len()));
         }
