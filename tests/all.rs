@@ -11,6 +11,7 @@ mod budgets;
 mod cache;
 mod catalogue;
 mod cli;
+mod connections;
 mod diff;
 mod docs;
 mod door;

@@ -303,7 +303,7 @@ fn a_body_that_does_not_come_in_gives_its_place_back() {
     for client in &mut slow {
         let answer = client.answer(true);
         assert_eq!(answer.status, 408);
-        assert_eq!(answer.json()["error"]["message"], "the body does not come in; send it again");
+        assert_eq!(answer.json()["error"]["message"], "timed out reading the request body");
     }
     assert_eq!(upstream.asked().len(), 1);
 }

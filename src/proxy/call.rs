@@ -1,6 +1,6 @@
 //! A call as it came in: read whole, within its limit.
 
-use std::io::Read as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -8,47 +8,10 @@ use axum::http::{HeaderMap, Request};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 
+use crate::proxy::content_encoding::ContentEncoding;
 use crate::proxy::failure::Failure;
 use crate::proxy::gate::{Gate, Room};
 use crate::wire::Client;
-
-/// How a body is packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Encoding {
-    Gzip,
-    Deflate,
-}
-
-impl Encoding {
-    /// What a header says; none where the body is as it is.
-    fn of(header: Option<&str>) -> Result<Option<Self>, Failure> {
-        let word = header.unwrap_or("identity").trim().to_ascii_lowercase();
-        match word.as_str() {
-            "" | "identity" => Ok(None),
-            "gzip" | "x-gzip" => Ok(Some(Self::Gzip)),
-            "deflate" => Ok(Some(Self::Deflate)),
-            _ => {
-                let message = format!("a body in the encoding `{word}` is not read; send it as gzip or plain");
-                Err(Failure::client(415, message).with_header("accept-encoding", "gzip, deflate, identity"))
-            }
-        }
-    }
-
-    /// A body as it was before it was packed, within its limit.
-    fn unpack(self, packed: &[u8], most: usize) -> Result<Bytes, Failure> {
-        let mut plain = Vec::new();
-        let limit = most as u64 + 1;
-        let read = match self {
-            Self::Gzip => flate2::read::MultiGzDecoder::new(packed).take(limit).read_to_end(&mut plain),
-            Self::Deflate => flate2::read::ZlibDecoder::new(packed).take(limit).read_to_end(&mut plain),
-        };
-        if plain.len() > most {
-            return Err(too_large(most));
-        }
-        read.map_err(|_| Failure::client(400, "the body is not packed as its `content-encoding` says"))?;
-        Ok(plain.into())
-    }
-}
 
 /// A call.
 #[derive(Debug)]
@@ -67,7 +30,7 @@ pub(super) struct Call {
     pub(super) _room: Room,
 }
 
-fn too_large(most: usize) -> Failure {
+pub(super) fn too_large(most: usize) -> Failure {
     Failure::client(413, format!("the body is larger than {most} bytes"))
 }
 
@@ -84,7 +47,7 @@ pub(super) async fn read(
 ) -> Result<Call, Failure> {
     let most = gate.settings.body_bytes;
     let (mut head, body) = request.into_parts();
-    let encoding = Encoding::of(head.headers.get("content-encoding").and_then(|value| value.to_str().ok()))?;
+    let encoding = ContentEncoding::parse(head.headers.get("content-encoding").and_then(|value| value.to_str().ok()))?;
     let said = head
         .headers
         .get("content-length")
@@ -94,51 +57,67 @@ pub(super) async fn read(
         return Err(too_large(most));
     }
     let mut room = gate.room()?;
-    let body = whole(body, most, gate.settings.body_wait, &mut room).await?;
-    let body = match encoding {
-        None => body,
-        Some(encoding) => {
-            head.headers.remove("content-encoding");
-            // Unpacking may take long; other requests do not wait for it.
-            let unpacking = tokio::task::spawn_blocking(move || encoding.unpack(&body, most));
-            let body = unpacking.await.map_err(|_| Failure::client(400, "the body could not be unpacked"))??;
-            room.grow(body.len())?;
-            body
-        }
-    };
+    let mut body = whole(body, most, said, gate.settings.body_wait, &mut room).await?;
+    if let Some(encoding) = encoding {
+        head.headers.remove("content-encoding");
+        let place = gate.enter_decompression().await;
+        let client = Arc::new(());
+        let (watched, compressed) = (Arc::downgrade(&client), body);
+        // Decompressing may take long; other requests do not wait for it.
+        let decompressing = tokio::task::spawn_blocking(move || {
+            let plain = encoding.decompress(&compressed, most, &mut room, &watched);
+            drop(place);
+            (plain, room)
+        });
+        let failed = |_| Failure::client(400, "the body could not be decompressed");
+        let (plain, counted) = decompressing.await.map_err(failed)?;
+        (body, room) = (plain?, counted);
+        room.shrink(body.len());
+    }
     let debug = head.headers.get("x-debug").is_some_and(|value| value == "true" || value == "1");
     let query = head.uri.query().map_or_else(String::new, |query| format!("?{query}"));
     Ok(Call { id, client, key, headers: head.headers, query, body, debug, _room: room })
 }
 
-/// A body as it comes in: of so many bytes at most, and not slower than it may be.
-async fn whole(mut body: Body, most: usize, wait: Duration, room: &mut Room) -> Result<Bytes, Failure> {
-    let mut pieces: Vec<Bytes> = Vec::new();
+/// Reads a body that may have `most` bytes and has to come in at some pace. `said` is its `content-length`.
+async fn whole(
+    mut body: Body,
+    most: usize,
+    said: Option<usize>,
+    wait: Duration,
+    room: &mut Room,
+) -> Result<Bytes, Failure> {
+    let mut first: Option<Bytes> = None;
+    let mut all = BytesMut::new();
     let mut size = 0;
     let began = tokio::time::Instant::now();
     loop {
         let more = u64::try_from(size / BYTES_PER_SECOND_MIN).unwrap_or(u64::MAX);
         let until = began + wait + Duration::from_secs(more);
         let next = tokio::time::timeout_at(until, body.frame()).await;
-        let next = next.map_err(|_| Failure::client(408, "the body does not come in; send it again"))?;
+        let next = next.map_err(|_| Failure::client(408, "timed out reading the request body"))?;
         let Some(frame) = next else { break };
-        let frame = frame.map_err(|_| Failure::client(400, "the body could not be read to its end"))?;
+        let frame = frame.map_err(|_| Failure::client(400, "the request body ended early"))?;
         let Ok(piece) = frame.into_data() else { continue };
         size += piece.len();
         if size > most {
             return Err(too_large(most));
         }
         room.grow(size)?;
-        if !piece.is_empty() {
-            pieces.push(piece);
+        if piece.is_empty() {
+            continue;
+        }
+        // Most bodies come in one piece, which is not copied.
+        match first.take() {
+            None if all.is_empty() => first = Some(piece),
+            before => {
+                if all.is_empty() {
+                    all.reserve(said.unwrap_or(size).max(size));
+                }
+                before.iter().for_each(|before| all.extend_from_slice(before));
+                all.extend_from_slice(&piece);
+            }
         }
     }
-    match pieces.len() {
-        0 | 1 => Ok(pieces.pop().unwrap_or_default()),
-        _ => {
-            let mut all = BytesMut::with_capacity(size);
-            pieces.iter().for_each(|piece| all.extend_from_slice(piece));
-            Ok(all.freeze())
-        }
-    }
+    Ok(first.unwrap_or_else(|| all.freeze()))
 }

@@ -2,6 +2,7 @@
 //! bounded queue; what does not fit into that is answered at once, before anything of it is read.
 
 use std::collections::HashMap;
+use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,6 +18,8 @@ pub(super) struct Gate {
     places: Arc<Semaphore>,
     /// Room for bodies, in pieces.
     room: Arc<Semaphore>,
+    /// Bodies that may be decompressed at once: each takes a processor, and memory beside its room.
+    decompressions: Arc<Semaphore>,
     waiting: AtomicUsize,
     /// Places of a key or a model, by its name and how many there are.
     named: Mutex<HashMap<(String, usize), Arc<Semaphore>>>,
@@ -55,6 +58,13 @@ impl Room {
         self.held.merge(more);
         Ok(())
     }
+
+    /// Gives back what is held beyond so many bytes.
+    pub(super) fn shrink(&mut self, bytes: usize) {
+        self.bytes = bytes;
+        let spare = self.held.num_permits().saturating_sub(bytes.div_ceil(PIECE));
+        drop(self.held.split(spare));
+    }
 }
 
 /// One who waits, until it is dropped: also when the client goes.
@@ -72,6 +82,7 @@ impl Gate {
             settings,
             places: Arc::new(Semaphore::new(settings.concurrent)),
             room: Arc::new(Semaphore::new((settings.bodies_bytes / PIECE).min(Semaphore::MAX_PERMITS))),
+            decompressions: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, NonZero::get))),
             waiting: AtomicUsize::new(0),
             named: Mutex::default(),
         }
@@ -96,6 +107,11 @@ impl Gate {
         let held = Arc::clone(&self.room).try_acquire_many_owned(0);
         let held = held.map_err(|_| Failure::new(Blame::Router, 503, "the router holds too many requests"))?;
         Ok(Room { held, bytes: 0 })
+    }
+
+    /// A place among the bodies that are decompressed.
+    pub(super) async fn enter_decompression(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.decompressions).acquire_owned().await.ok()
     }
 
     /// A place among those of a key or a model.

@@ -103,6 +103,11 @@ impl Router {
     pub fn start_in(folder: Folder, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = command(&folder.0);
         command.args(["start", "--port", "0"]).args(arguments).envs(environment.iter().copied());
+        Self::start_by(folder, command)
+    }
+
+    /// Serves by a command that ends in `router start --port 0` and its arguments.
+    pub fn start_by(folder: Folder, mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut err = child.stderr.take().unwrap();
         let log = std::thread::spawn(move || {
