@@ -166,3 +166,13 @@ fn every_link_between_documents_leads_somewhere() {
         }
     }
 }
+
+#[test]
+fn configurations_of_the_security_guide_are_right() {
+    let folder = Folder::new();
+    for text in blocks(&page("docs/guide/security.md"), "json") {
+        folder.file("router.json", &text);
+        let checked = run(&folder.0, &["config", "check"]);
+        assert_eq!(checked.code, 0, "{text}: {checked:?}");
+    }
+}

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::proxy::App;
 use crate::proxy::failure::Failure;
+use crate::proxy::unread::Unread;
 use crate::wire::Client;
 
 /// A JSON answer.
@@ -36,14 +37,16 @@ pub(super) async fn health(State(app): State<App>) -> Response {
 
 /// A path that is not served.
 pub(super) async fn not_found(State(app): State<App>, request: Request) -> Response {
-    let path = request.uri().path();
-    let message = format!("the router serves no `{} {path}`", request.method());
+    let request = Unread::new(request, &app.tasks);
+    let path = request.head.uri.path();
+    let message = format!("the router serves no `{} {path}`", request.head.method);
     Failure::client(404, message).answer(Client::at(path), &app.request_id())
 }
 
 /// A path that is served by another method.
 pub(super) async fn wrong_method(State(app): State<App>, request: Request) -> Response {
-    let path = request.uri().path();
-    let message = format!("`{path}` is not served by {}", request.method());
+    let request = Unread::new(request, &app.tasks);
+    let path = request.head.uri.path();
+    let message = format!("`{path}` is not served by {}", request.head.method);
     Failure::client(405, message).answer(Client::at(path), &app.request_id())
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::{HeaderMap, Request};
+use axum::http::HeaderMap;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 
 use crate::proxy::content_encoding::ContentEncoding;
 use crate::proxy::failure::Failure;
 use crate::proxy::gate::{Gate, Room};
+use crate::proxy::unread::{Unread, UnreadBody};
 use crate::wire::Client;
 
 /// A call.
@@ -42,11 +42,11 @@ pub(super) async fn read(
     id: String,
     client: Client,
     key: Option<String>,
-    request: Request<Body>,
+    request: Unread,
     gate: &Gate,
 ) -> Result<Call, Failure> {
     let most = gate.settings.body_bytes;
-    let (mut head, body) = request.into_parts();
+    let Unread { mut head, body } = request;
     let encoding = ContentEncoding::parse(head.headers.get("content-encoding").and_then(|value| value.to_str().ok()))?;
     let said = head
         .headers
@@ -81,7 +81,7 @@ pub(super) async fn read(
 
 /// Reads a body that may have `most` bytes and has to come in at some pace. `said` is its `content-length`.
 async fn whole(
-    mut body: Body,
+    mut unread: UnreadBody,
     most: usize,
     said: Option<usize>,
     wait: Duration,
@@ -94,7 +94,7 @@ async fn whole(
     loop {
         let more = u64::try_from(size / BYTES_PER_SECOND_MIN).unwrap_or(u64::MAX);
         let until = began + wait + Duration::from_secs(more);
-        let next = tokio::time::timeout_at(until, body.frame()).await;
+        let next = tokio::time::timeout_at(until, unread.body.frame()).await;
         let next = next.map_err(|_| Failure::client(408, "timed out reading the request body"))?;
         let Some(frame) = next else { break };
         let frame = frame.map_err(|_| Failure::client(400, "the request body ended early"))?;

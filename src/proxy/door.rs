@@ -23,6 +23,7 @@ use crate::config::{Configuration, file};
 use crate::proxy::App;
 use crate::proxy::failure::Failure;
 use crate::proxy::keys::{self, Permission};
+use crate::proxy::unread::Unread;
 use crate::wire::Client;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -41,7 +42,8 @@ pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) 
         Ok(origin) => origin,
         Err(failure) => {
             tracing::debug!(status = failure.status, "refused at the door: {}", failure.message);
-            return failure.answer(Client::at(request.uri().path()), &app.request_id());
+            let request = Unread::new(request, &app.tasks);
+            return failure.answer(Client::at(request.head.uri.path()), &app.request_id());
         }
     };
     let Some(origin) = origin else {

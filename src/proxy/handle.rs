@@ -20,6 +20,7 @@ use crate::proxy::keys::{self, Permission};
 use crate::proxy::profile::Stage;
 use crate::proxy::recording::Entry;
 use crate::proxy::tally::Tally;
+use crate::proxy::unread::Unread;
 use crate::proxy::{Active, App, attempts, outgoing, upstream};
 use crate::state::usage::Attempt;
 use crate::wire::Client;
@@ -71,7 +72,7 @@ async fn serve(app: App, client: Client, request: Request) -> Response {
     let id = app.request_id();
     let mut notes = Notes::default();
     // It is large, and would be moved with each of the futures around it.
-    let answer = Box::pin(answer(&app, client, request, &id, &mut notes)).await;
+    let answer = Box::pin(answer(&app, client, Unread::new(request, &app.tasks), &id, &mut notes)).await;
     let (entry, tally) = (notes.entry.take(), notes.tally.take());
     let response = answer.unwrap_or_else(|failure| {
         tracing::info!(request = %id, blame = failure.blame.word(), status = failure.status, "{}", failure.message);
@@ -147,7 +148,7 @@ impl Notes {
     }
 }
 
-async fn answer(app: &App, client: Client, request: Request, id: &str, notes: &mut Notes) -> Result<Response, Failure> {
+async fn answer(app: &App, client: Client, request: Unread, id: &str, notes: &mut Notes) -> Result<Response, Failure> {
     let active = app.active();
     let key = keys::authenticate(&active.configuration, request.headers(), Permission::Write)?;
     let key = key.map(|key| key.name.clone());
@@ -287,12 +288,12 @@ fn warnings(lost: &[String]) -> String {
 /// `POST /v1/messages/count_tokens`: decided like the message that it describes.
 pub(super) async fn count_tokens(State(app): State<App>, request: Request) -> Response {
     let id = app.request_id();
-    let counted = count(&app, request, &id).await;
+    let counted = count(&app, Unread::new(request, &app.tasks), &id).await;
     let response = counted.unwrap_or_else(|failure| failure.answer(Client::Messages, &id));
     Notes::default().put(response, &id)
 }
 
-async fn count(app: &App, request: Request, id: &str) -> Result<Response, Failure> {
+async fn count(app: &App, request: Unread, id: &str) -> Result<Response, Failure> {
     let active = app.active();
     let key = keys::authenticate(&active.configuration, request.headers(), Permission::Write)?;
     let gate = app.gate();
@@ -333,6 +334,7 @@ fn own_count(app: &App, active: &Active, call: &Call) -> Result<u64, Failure> {
 /// `POST /api/explain`: the decision for a body, as `explain --json`.
 pub(super) async fn explain(State(app): State<App>, request: Request) -> Response {
     let id = app.request_id();
+    let request = Unread::new(request, &app.tasks);
     let explained = async {
         let active = app.active();
         let key = keys::authenticate(&active.configuration, request.headers(), Permission::Read)?;

@@ -59,7 +59,11 @@ pub(super) async fn serve(
     spawn: impl Fn(std::pin::Pin<Box<dyn Future<Output = ()> + Send>>),
 ) {
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WAIT).max_buf_size(HEAD_BYTES);
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WAIT)
+        .max_header_size(HEAD_BYTES)
+        .max_buf_size(HEAD_BYTES);
     let wanted = places.working.saturating_add(places.waiting).saturating_add(IDLE_CONNECTIONS);
     let most = file_limit::connections(file_limit::raise(), places.working, wanted).min(Semaphore::MAX_PERMITS);
     let connections = Arc::new(Semaphore::new(most));

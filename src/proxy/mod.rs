@@ -34,6 +34,7 @@ mod silent;
 mod stats;
 mod tally;
 pub mod tasks;
+mod unread;
 mod upstream;
 
 use std::collections::HashMap;
