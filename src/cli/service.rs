@@ -149,6 +149,7 @@ pub(super) fn status(told: &Told, environment: &Environment, out: &Out) -> Ended
                 json!({
                     "url": running.url(), "pid": running.pid, "uptime_s": now - running.since,
                     "folder": running.folder, "log": running.log, "arguments": running.arguments,
+                    "reload": running::ask(running, "/health/detailed", environment).ok().map(|health| health["reload"].clone()),
                 })
             })
             .collect();
@@ -166,6 +167,10 @@ pub(super) fn status(told: &Told, environment: &Environment, out: &Out) -> Ended
             running.pid,
             running.folder.display()
         ));
+        let health = running::ask(running, "/health/detailed", environment);
+        if let Some(problem) = health.ok().as_ref().and_then(|health| health["reload"]["problem"].as_str()) {
+            out.print(&format!("  what changed is not served: {problem}\n"));
+        }
     }
     Ok(ExitCode::from(u8::from(found.is_empty())))
 }
@@ -190,6 +195,9 @@ pub(super) fn health(told: &Told, environment: &Environment, out: &Out) -> Ended
     let problem = &value["store"]["problem"];
     let problem = if problem.is_null() { "works".to_owned() } else { text(problem) };
     lines.push_str(&format!("store      {}: {problem}\n", text(&value["store"]["type"])));
+    if let Some(problem) = value["reload"]["problem"].as_str() {
+        lines.push_str(&format!("reload     failed, what served goes on serving: {problem}\n"));
+    }
     for (name, provider) in value["providers"].as_object().into_iter().flatten() {
         let why = provider["why_not"].as_str().map_or_else(String::new, |why| format!(": {why}"));
         lines.push_str(&format!("provider   {name} {}{why}\n", text(&provider["breaker"])));

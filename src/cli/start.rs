@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
 use crate::cli::running::Running;
 use crate::cli::{Ended, Failed, Out, Shared, service};
-use crate::config::{Configuration, Environment, find, rules};
-use crate::lang::diagnostic::{Diagnostic, render};
+use crate::config::sources::{Loaded, Sources};
+use crate::config::{Configuration, Environment, Problem};
 use crate::lang::ir::Setting;
 use crate::proxy::tasks::Tasks;
 use crate::proxy::{Active, App, logging, open, reload, serve};
@@ -41,7 +42,9 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
     if arguments.detach {
         return service::detach(&again(arguments, shared), &std::env::current_dir()?, environment, out);
     }
-    let (active, files, warnings) = load(arguments, shared, environment).map_err(Failed)?;
+    let sources = Sources::find(shared.config.clone(), shared.rules.as_deref(), environment)?;
+    let mut files = Vec::new();
+    let (active, warnings) = load(&sources, arguments, environment, &mut files)?;
     let level = arguments.log_level.clone().unwrap_or_else(|| active.configuration.logging.level.clone());
     let _log = logging::begin(&active.configuration.logging, &level).map_err(Failed)?;
     let configuration = &active.configuration;
@@ -49,11 +52,7 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
         arguments.host.clone().unwrap_or_else(|| configuration.host.clone()),
         arguments.port.unwrap_or(configuration.port),
     );
-    if !is_loopback(&host) && configuration.keys.is_none() {
-        let message = format!("`{host}` can be reached by others, and nobody would have to authenticate");
-        let way_out = "set keys in `security.authentication`, or listen on 127.0.0.1";
-        return Err(Failed(format!("{message}; {way_out}")));
-    }
+    configuration.check_reach(&host)?;
     let clock = Clock::of_system(configuration.timezone.as_deref());
     let banner = banner(&active, arguments.dry_run, &warnings);
     let recording = open::recording(&active, &clock).map_err(Failed)?;
@@ -62,19 +61,19 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
         runtime.worker_threads(workers);
     }
     let runtime = runtime.enable_all().build()?;
-    let again = (arguments.clone(), shared.clone(), environment.clone());
+    let again = (sources, arguments.clone(), environment.clone());
     let (written_again, of_run) = (self::again(arguments, shared), environment.clone());
     let of_configuration = active.configuration.logging.file.as_ref().map(|file| file.path.clone());
     let log_file = of_configuration.or_else(|| environment.get("ROUTER_LOG_FILE").map(PathBuf::from));
     let log_file = log_file.map(|path| std::path::absolute(&path).unwrap_or(path));
-    runtime.block_on(async move {
+    let served = runtime.block_on(async move {
         let listener = TcpListener::bind((host.trim_matches(['[', ']']), port)).await;
         let listener = listener.map_err(|error| Failed(format!("{host}:{port} cannot be listened on: {error}")))?;
         let address = listener.local_addr()?;
-        let stop = stop_asked()?;
         let (state, tasks) = (State::default(), Tasks::default());
+        let stop = stop_asked(&tasks)?;
         let (store, problems) = open::store(&active, &state, &clock, &tasks).await.map_err(Failed)?;
-        let app = App::new(active, recording, clock, state, store, tasks)?;
+        let app = App::new(active, recording, clock, state, store, tasks.clone())?;
         let running = Running {
             instance: app.instance(),
             pid: std::process::id(),
@@ -87,21 +86,22 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
         };
         let said = Said(running.write(&of_run));
         let problems: String = problems.iter().map(|problem| format!("warning: {problem}\n")).collect();
-        out.print(&format!("listening on http://{address}\n{problems}{banner}"));
-        let watching = app.clone();
-        let load = move || {
-            let (active, files, warnings) = load(&again.0, &again.1, &again.2)?;
+        let load = move |touched: &mut Vec<PathBuf>| {
+            let (active, warnings) = load(&again.0, &again.1, &again.2, touched).map_err(|problem| problem.0)?;
+            // As at the start: whoever reaches the router must not get in because a file changed.
+            active.configuration.check_reach(&host).map_err(|problem| problem.0)?;
             warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-            Ok((active, files))
+            Ok(active)
         };
-        let watch = reload::watch(watching, load, files);
-        tokio::select! {
-            () = serve(app, listener, stop) => {}
-            () = watch => {}
-        }
+        tasks.spawn_idle(reload::watch(app.clone(), Arc::new(load), files));
+        out.print(&format!("listening on http://{address}\n{problems}{banner}"));
+        serve(app, listener, stop).await;
         drop(said);
         Ok::<(), Failed>(())
-    })?;
+    });
+    // What still computes is of no use to anybody.
+    runtime.shutdown_background();
+    served?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -136,44 +136,21 @@ impl Drop for Said {
     }
 }
 
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-}
-
-/// Everything that serves, and the files that it was read of.
+/// Reads everything that serves, and what is suspicious about it. `touched` are the files that were looked for.
 fn load(
+    sources: &Sources,
     arguments: &Arguments,
-    shared: &Shared,
     environment: &Environment,
-) -> Result<(Active, Vec<PathBuf>, Vec<String>), String> {
-    let path = find::configuration(shared.config.clone(), environment).map_err(|problem| problem.0)?;
-    let mut configuration = Configuration::load(path, environment).map_err(|problem| problem.0)?;
-    configuration.can_serve().map_err(|problem| problem.0)?;
-    only(&mut configuration, &arguments.models)?;
-    let files = shared.rule_files(&configuration).map_err(|failed| failed.0)?;
-    let (roots, reader) = rules::roots(&files, configuration.tier.as_ref()).map_err(|problem| problem.0)?;
-    let (plan, sources, problems) = crate::lang::compile(roots, &reader, &configuration.catalogue);
-    let warnings = problems.iter().filter(|problem| !problem.is_error()).map(|warning| {
-        let at = sources.position(warning.span);
-        format!("{}:{}:{}: {}", sources.get(warning.span.source).name, at.line, at.column, warning.message)
-    });
-    let warnings = warnings.collect();
-    let Some(plan) = plan else {
-        let errors: Vec<Diagnostic> = problems.into_iter().filter(Diagnostic::is_error).collect();
-        return Err(format!("the rules do not compile\n{}", render::human(&sources, &errors, false)));
-    };
-    if plan.program.default.is_none() {
-        return Err("the rules have no default".to_owned());
-    }
-    let on_disk = sources.0.iter().map(|source| PathBuf::from(&source.name)).filter(|path| path.is_file());
-    let watched = on_disk.chain(configuration.path.clone()).collect();
+    touched: &mut Vec<PathBuf>,
+) -> Result<(Active, Vec<String>), Problem> {
+    let narrow = |configuration: &mut Configuration| only(configuration, &arguments.models);
+    let Loaded { configuration, plan, warnings } = sources.load(environment, narrow, touched)?;
     let dry_run = arguments.dry_run || configuration.is_without_keys();
-    Ok((Active::new(configuration, plan, dry_run), watched, warnings))
+    Ok((Active::new(configuration, plan, dry_run), warnings))
 }
 
 /// Keeps only some models.
-fn only(configuration: &mut Configuration, models: &[String]) -> Result<(), String> {
+fn only(configuration: &mut Configuration, models: &[String]) -> Result<(), Problem> {
     if models.is_empty() {
         return Ok(());
     }
@@ -182,7 +159,7 @@ fn only(configuration: &mut Configuration, models: &[String]) -> Result<(), Stri
     for name in models {
         let id = catalogue.find_asked(name.trim()).ok_or_else(|| {
             let near = catalogue.nearest(name).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-            format!("--models: no provider has a model `{name}`{near}")
+            Problem(format!("--models: no provider has a model `{name}`{near}"))
         })?;
         kept.push(catalogue.card(id).clone());
     }
@@ -227,22 +204,35 @@ fn not_carried_out(active: &Active) -> Vec<&'static str> {
 }
 
 /// Done when somebody asks the program to stop. From this call on nothing else happens then: whoever was told that the
-/// router listens may ask at once.
+/// router listens may ask at once. Who asks a second time does not want to wait.
 #[cfg(unix)]
-fn stop_asked() -> std::io::Result<impl Future<Output = ()>> {
+fn stop_asked(tasks: &Tasks) -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut interrupted, mut terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let tasks = tasks.clone();
     Ok(async move {
         tokio::select! {
             _ = interrupted.recv() => {}
             _ = terminated.recv() => {}
         }
+        tasks.spawn_idle(async move {
+            let code = tokio::select! {
+                _ = interrupted.recv() => 130,
+                _ = terminated.recv() => 143,
+            };
+            std::process::exit(code);
+        });
     })
 }
 
 #[cfg(not(unix))]
-fn stop_asked() -> std::io::Result<impl Future<Output = ()>> {
-    Ok(async {
+fn stop_asked(tasks: &Tasks) -> std::io::Result<impl Future<Output = ()>> {
+    let tasks = tasks.clone();
+    Ok(async move {
         let _ = tokio::signal::ctrl_c().await;
+        tasks.spawn_idle(async {
+            let _ = tokio::signal::ctrl_c().await;
+            std::process::exit(130);
+        });
     })
 }

@@ -12,7 +12,7 @@ use crate::config::routing::{
 use crate::config::{Problem, jsonc};
 
 /// The largest configuration file, in bytes.
-const BYTES_MAX: usize = 4 << 20;
+pub(super) const BYTES_MAX: usize = 4 << 20;
 
 /// The whole file.
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -12,6 +12,7 @@ pub mod providers;
 pub mod routing;
 pub mod rules;
 pub mod service;
+pub mod sources;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -234,6 +235,31 @@ impl Configuration {
     /// A provider, by its name.
     pub fn provider(&self, name: &str) -> Option<&Provider> {
         self.providers.iter().find(|provider| provider.name == name)
+    }
+
+    /// Refuses to be reached by others without keys at an address that the router listens on.
+    pub fn check_reach(&self, host: &str) -> Result<(), Problem> {
+        let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+        let is_loopback = host == "localhost" || address.is_ok_and(|address| address.to_canonical().is_loopback());
+        if is_loopback || self.keys.is_some() {
+            return Ok(());
+        }
+        let message = format!("`{host}` can be reached by others, and nobody would have to authenticate");
+        Err(Problem(format!("{message}; set keys in `security.authentication`, or listen on 127.0.0.1")))
+    }
+
+    /// The settings that differ and count only from the next start on.
+    pub fn needs_restart(&self, next: &Self) -> Vec<&'static str> {
+        let differs = [
+            ("router.host", self.host != next.host),
+            ("router.port", self.port != next.port),
+            ("store", self.store.kind != next.store.kind),
+            ("timezone", self.timezone != next.timezone),
+            ("logging", self.logging != next.logging),
+            ("performance.clustering, performance.connectionPool", self.tuning != next.tuning),
+            ("performance.compression", self.compression != next.compression),
+        ];
+        differs.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
     }
 
     /// Refuses what nothing can be served with.

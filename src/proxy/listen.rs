@@ -11,12 +11,15 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use crate::proxy::silent::Silent;
 use crate::proxy::{file_limit, http2};
 
 /// How long requests under way are waited for when the router stops.
 pub const DRAIN: Duration = Duration::from_secs(30);
+/// The part of it in which streams that are cut short are told so.
+const CUT: Duration = Duration::from_secs(2);
 /// How long a new connection may wait before it sends its first byte.
 const FIRST_BYTE_WAIT: Duration = Duration::from_secs(10);
 /// How long a connection may wait for the whole head of its next request.
@@ -56,6 +59,7 @@ pub(super) async fn serve(
     router: Router,
     places: Places,
     stop: impl Future<Output = ()>,
+    cut: CancellationToken,
     spawn: impl Fn(std::pin::Pin<Box<dyn Future<Output = ()> + Send>>),
 ) {
     let mut builder = http1::Builder::new();
@@ -99,10 +103,14 @@ pub(super) async fn serve(
     }
     listening.silent.evict_all();
     drop(listener);
-    tokio::select! {
-        () = graceful.shutdown() => {}
-        () = tokio::time::sleep(DRAIN) => tracing::warn!("requests were still under way after {} s", DRAIN.as_secs()),
+    let mut shutdown = std::pin::pin!(graceful.shutdown());
+    let (drain, end) = (DRAIN.saturating_sub(CUT), CUT);
+    if tokio::time::timeout(drain, &mut shutdown).await.is_ok() {
+        return;
     }
+    tracing::warn!("requests are still under way after {} s: they are cut short", drain.as_secs());
+    cut.cancel();
+    let _ = tokio::time::timeout(end, &mut shutdown).await;
 }
 
 /// Returns a place for a connection, if need be that of the oldest connection that has not said anything.

@@ -47,6 +47,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::Router;
 use axum::routing::{any, get, post};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tower_http::compression::predicate::{NotForContentType, Predicate as _, SizeAbove};
 use tower_http::compression::{CompressionLayer, CompressionLevel};
 
@@ -78,6 +79,8 @@ pub(crate) use crate::proxy::upstream::reason;
 
 /// How long an idle connection to a provider is kept.
 const POOL_IDLE: Duration = Duration::from_secs(90);
+/// How long each part of what is left may take when connections have ended.
+const FINISH: Duration = Duration::from_secs(1);
 /// The most addresses that are remembered.
 const URLS_MAX: usize = 256;
 
@@ -190,6 +193,9 @@ pub struct Shared {
     recording: ArcSwapOption<Recording>,
     tasks: Tasks,
     learnt: Learnt,
+    reload: reload::Report,
+    /// Cancelled when the time for what is under way is over.
+    cut: CancellationToken,
     spread: AtomicU64,
     serial: AtomicU64,
     /// A number that no other process has.
@@ -244,6 +250,8 @@ impl App {
             recording: ArcSwapOption::from_pointee(recording),
             tasks,
             learnt: Learnt::default(),
+            reload: reload::Report::default(),
+            cut: CancellationToken::new(),
             spread: AtomicU64::new(salt),
             serial: AtomicU64::new(salt),
             replica,
@@ -323,8 +331,8 @@ impl App {
             }
         }
         let before = self.active();
-        if before.configuration.store.kind != active.configuration.store.kind {
-            tracing::warn!("another `store` is taken when the router starts again");
+        for setting in before.configuration.needs_restart(&active.configuration) {
+            tracing::warn!("`{setting}` changed, which counts from the next start on");
         }
         if before.cache_place() != active.cache_place() || other_keys {
             match open::cache(&active, &self.clock) {
@@ -398,10 +406,14 @@ pub async fn serve(app: App, listener: TcpListener, stop: impl Future<Output = (
     let places = listen::Places { working: overload.concurrent, waiting: overload.queue };
     let connections = tasks.clone();
     let spawn = |connection: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| connections.spawn_idle(connection);
-    listen::serve(listener, router(app), places, stop, spawn).await;
-    tasks.finish(DRAIN).await;
-    shared.store.close().await;
+    let cut = shared.cut.clone();
+    listen::serve(listener, router(app), places, stop, cut, spawn).await;
+    tasks.finish(FINISH).await;
+    if tokio::time::timeout(FINISH, shared.store.close()).await.is_err() {
+        tracing::warn!("the store could not be closed within {} s", FINISH.as_secs());
+    }
     if let Some(recording) = shared.recording.swap(None) {
-        let _ = tokio::task::spawn_blocking(move || recording.close()).await;
+        let closing = tokio::task::spawn_blocking(move || recording.close());
+        let _ = tokio::time::timeout(FINISH, closing).await;
     }
 }

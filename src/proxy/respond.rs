@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
+use tokio_util::sync::CancellationToken;
 
 use crate::proxy::failure::{Blame, Failure};
 use crate::proxy::headers;
@@ -31,6 +32,34 @@ pub(super) struct Reply {
     pub(super) head: Head,
     /// How long it may take altogether.
     pub(super) total: Duration,
+    /// Cancelled when the router stops and does not wait for streams any more.
+    pub(super) cut: CancellationToken,
+}
+
+/// What came next of a stream of an upstream.
+enum Next {
+    Bytes(Bytes),
+    End,
+    Broken(String),
+    /// Nothing, for some time.
+    Silence,
+}
+
+/// Waits for the next bytes of a stream.
+async fn next_of(rest: &mut reqwest::Response, deadline: tokio::time::Instant, cut: &CancellationToken) -> Next {
+    let chunk = tokio::time::timeout(PING, tokio::time::timeout_at(deadline, rest.chunk()));
+    let waited = tokio::select! {
+        biased;
+        waited = chunk => waited,
+        () = cut.cancelled() => return Next::Broken("the router is stopping".to_owned()),
+    };
+    match waited {
+        Err(_) => Next::Silence,
+        Ok(Err(_)) => Next::Broken("it took too long".to_owned()),
+        Ok(Ok(Err(error))) => Next::Broken(reason(&error)),
+        Ok(Ok(Ok(Some(bytes)))) => Next::Bytes(bytes),
+        Ok(Ok(Ok(None))) => Next::End,
+    }
 }
 
 /// A whole answer for the client.
@@ -71,6 +100,7 @@ struct Passing {
     ended: bool,
     over: bool,
     deadline: tokio::time::Instant,
+    cut: CancellationToken,
 }
 
 /// Gives a stream on, byte for byte, as it comes.
@@ -87,6 +117,7 @@ pub(super) fn pass(begun: Begun, recorder: Recorder, reply: &Reply, deadline: st
         ended: false,
         over: false,
         deadline: tokio::time::Instant::from_std(deadline),
+        cut: reply.cut.clone(),
     };
     let body = futures_util::stream::unfold(passing, |mut passing| async move {
         let piece = passing.next().await?;
@@ -152,28 +183,26 @@ impl Passing {
             return None;
         }
         let next = match self.first.take() {
-            Some(first) if !first.is_empty() => Ok(Some(first)),
+            Some(first) if !first.is_empty() => Next::Bytes(first),
             Some(_) | None => loop {
-                let wait = tokio::time::timeout(PING, tokio::time::timeout_at(self.deadline, self.rest.chunk())).await;
-                match wait {
-                    Ok(Ok(next)) => break next.map_err(|error| reason(&error)),
-                    Ok(Err(_)) => break Err("it took too long".to_owned()),
+                match next_of(&mut self.rest, self.deadline, &self.cut).await {
                     // Only between events: within one it would break what is forwarded.
-                    Err(_) if self.is_between_events() => return Some(self.ping()),
-                    Err(_) => {}
+                    Next::Silence if self.is_between_events() => return Some(self.ping()),
+                    Next::Silence => {}
+                    next => break next,
                 }
             },
         };
         match next {
-            Ok(Some(bytes)) => {
+            Next::Bytes(bytes) => {
                 self.observe(&bytes);
                 Some(bytes)
             }
-            Ok(None) => {
+            Next::End | Next::Silence => {
                 self.over = true;
                 self.finish(None)
             }
-            Err(why) => {
+            Next::Broken(why) => {
                 self.over = true;
                 self.finish(Some(&why))
             }
@@ -320,6 +349,7 @@ struct Translating {
     ready: VecDeque<Bytes>,
     over: bool,
     deadline: tokio::time::Instant,
+    cut: CancellationToken,
 }
 
 /// A stream, translated as it comes.
@@ -340,6 +370,7 @@ pub(super) fn translate(
         ready: VecDeque::new(),
         over: false,
         deadline: tokio::time::Instant::from_std(deadline),
+        cut: reply.cut.clone(),
     };
     if begun.is_stream {
         translating.push(&begun.first);
@@ -402,18 +433,16 @@ impl Translating {
             if self.over {
                 return None;
             }
-            let wait = tokio::time::timeout(PING, tokio::time::timeout_at(self.deadline, self.rest.chunk())).await;
-            match wait {
-                Err(_) => self.write(&[Event::Ping]),
-                Ok(Ok(Ok(Some(bytes)))) => self.push(&bytes),
-                Ok(Ok(Ok(None))) => {
+            match next_of(&mut self.rest, self.deadline, &self.cut).await {
+                Next::Silence => self.write(&[Event::Ping]),
+                Next::Bytes(bytes) => self.push(&bytes),
+                Next::End => {
                     let mut events = Vec::new();
                     self.decoder.finish(&mut events);
                     self.write(&events);
                     self.over = true;
                 }
-                Ok(Ok(Err(error))) => self.broke(&reason(&error)),
-                Ok(Err(_)) => self.broke("it took too long"),
+                Next::Broken(why) => self.broke(&why),
             }
         }
     }

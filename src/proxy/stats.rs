@@ -218,12 +218,13 @@ pub(super) async fn detailed(State(app): State<App>, headers: HeaderMap) -> Resp
             .map(|provider| (provider.name.clone(), health(&app, &provider.name)))
             .collect();
         Ok(json!({
-            "status": if down.is_some() { "degraded" } else { "ok" },
+            "status": if down.is_some() || app.reload.problem().is_some() { "degraded" } else { "ok" },
             "version": env!("CARGO_PKG_VERSION"),
             "uptime_s": app.clock.instant().as_secs(),
             "rules": active.plan.program.rules.len(),
             "requests": {"under_way": at_work, "waiting": waiting},
             "store": {"type": app.store.name(), "problem": down},
+            "reload": app.reload.json(),
             "providers": providers,
             "budgets": budgets(&app, active).await,
         }))
@@ -298,6 +299,15 @@ async fn gauges(app: &App, active: &Active) -> Vec<(&'static str, &'static str, 
         ),
     ];
     let now = app.clock.instant();
+    let (succeeded, failed, is_ok) = app.reload.counts();
+    #[expect(clippy::cast_precision_loss, reason = "nobody reloads 2^52 times")]
+    let reloads = [("succeeded", succeeded as f64), ("failed", failed as f64)];
+    for (outcome, n) in reloads {
+        let label = metrics::label("outcome", outcome);
+        gauges.push(("claude_router_reloads", "Reloads of configuration and rules, by outcome.", label, n));
+    }
+    let ok = f64::from(u8::from(is_ok));
+    gauges.push(("claude_router_reload_ok", "Whether the files serve as they are now.", String::new(), ok));
     for name in active.names.iter() {
         if let Some(report) = app.state.health.report(name, now) {
             let healthy = f64::from(u8::from(report.why_not.is_none()));

@@ -158,7 +158,7 @@ impl<'t> Target<'t> {
             stream_usage: decided.stream_usage,
             text_tools: decided.text_tools.clone(),
         };
-        Reply { client: call.client, stream: decided.stream, head, total: patience.total }
+        Reply { client: call.client, stream: decided.stream, head, total: patience.total, cut: app.cut.clone() }
     }
 
     fn outgoing(self, provider: &Provider) -> Tried<Outgoing> {
