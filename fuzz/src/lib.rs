@@ -3,7 +3,9 @@
 use std::sync::{Arc, OnceLock};
 
 use claude_router::config;
+use claude_router::features::files::in_text;
 use claude_router::features::tokens::{Counter, reference};
+use claude_router::features::work::without_injected;
 use claude_router::features::vocabulary::{Counts, PIECE_BYTES_MAX};
 use claude_router::lang::analysis::{Analysis, Reach};
 use claude_router::lang::catalogue::{Catalogue, Vocabulary};
@@ -264,4 +266,13 @@ pub fn tokens(data: &[u8]) {
     for vocabulary in [Vocabulary::O200k, Vocabulary::Cl100k] {
         assert_eq!(Counts::of(vocabulary).count(text), reference(vocabulary, text), "{text:?}");
     }
+}
+
+/// Scans of a prompt look at each byte a few times, whatever stands in it.
+pub fn work(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let mut steps = 0;
+    without_injected(text, &mut steps);
+    in_text(text, |_| {}, &mut steps);
+    assert!(steps <= 6 * text.len(), "{steps} of {}", text.len());
 }

@@ -21,6 +21,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("features", claude_router_fuzz::features),
     ("config", claude_router_fuzz::config),
     ("tokens", claude_router_fuzz::tokens),
+    ("work", claude_router_fuzz::work),
 ];
 /// Recorded requests and answers that are a target's corpus too, below the tests' cases.
 const RECORDED: &[(&str, &str)] = &[

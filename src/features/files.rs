@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::features::prompt::{Prompt, own_text};
 use crate::features::tables::{EXTENSIONS, FILE_NAMES, NOT_FILES, PATH_INPUTS};
+use crate::features::work::Meter;
 use crate::wire::chat::{Block, Chat, Message, Role};
 
 /// The longest path, in bytes.
@@ -66,7 +67,7 @@ impl Paths {
     }
 
     fn text(&mut self, text: &str) {
-        in_text(text, |path| self.add(path));
+        in_text(text, |path| self.add(path), &mut ());
     }
 }
 
@@ -91,24 +92,23 @@ pub(super) fn all(chat: &Chat<'_>) -> Vec<String> {
     paths.found
 }
 
-/// Calls `found` for each path that a text names.
-pub fn in_text(text: &str, mut found: impl FnMut(&str)) {
+/// Calls `found` for each path that a text names. `meter` is told what is looked at.
+pub fn in_text(text: &str, mut found: impl FnMut(&str), meter: &mut impl Meter) {
     let mut rest = text;
     while let Some(at) = rest.find(|c: char| !c.is_whitespace()) {
         rest = rest.get(at..).unwrap_or_default();
         let quote = rest.chars().next().filter(|c| matches!(c, '`' | '"' | '\''));
-        if let Some(inner) = quote.and_then(|quote| quoted(rest, quote)) {
+        if let Some(inner) = quote.and_then(|quote| quoted(rest, quote, meter)) {
+            // What stands in quotes may hold several words: each is looked at when the whole is no path.
             if let Some(path) = path_of(inner, true) {
                 found(path);
-            }
-            // What stands in quotes may hold several words: each is looked at when the whole is no path.
-            if path_of(inner, true).is_some() {
                 rest = rest.get(inner.len() + 2..).unwrap_or_default();
                 continue;
             }
         }
         let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
         let word = rest.get(..end).unwrap_or_default();
+        meter.scanned(at + end);
         if let Some(path) = path_of(word, false) {
             found(path);
         }
@@ -117,9 +117,13 @@ pub fn in_text(text: &str, mut found: impl FnMut(&str)) {
 }
 
 /// What stands between a quote at the beginning and the next one on the line.
-fn quoted(text: &str, quote: char) -> Option<&str> {
+fn quoted<'t>(text: &'t str, quote: char, meter: &mut impl Meter) -> Option<&'t str> {
+    // A quote that is not closed soon encloses no path.
     let inner = text.get(1..)?;
-    let end = inner.find([quote, '\n'])?;
+    let near = inner.as_bytes().get(..=PATH_BYTES_MAX).unwrap_or(inner.as_bytes());
+    let end = near.iter().position(|byte| *byte == b'\n' || char::from(*byte) == quote);
+    meter.scanned(end.unwrap_or(near.len()));
+    let end = end?;
     (inner.get(end..)?.starts_with(quote) && end > 0 && end <= PATH_BYTES_MAX).then(|| inner.get(..end)).flatten()
 }
 

@@ -7,6 +7,7 @@ mod prompt;
 pub mod tables;
 pub mod tokens;
 pub mod vocabulary;
+pub mod work;
 
 use std::borrow::Cow;
 use std::cell::OnceCell;

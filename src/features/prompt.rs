@@ -1,6 +1,7 @@
 //! What a person wrote: the newest text that is a person's own, and how many messages have one.
 
 use crate::features::tables::INJECTED;
+use crate::features::work::Meter;
 use crate::wire::chat::{Block, Chat, Message, Role};
 
 /// What a person wrote.
@@ -38,7 +39,7 @@ pub(super) fn own_text(message: &Message<'_>) -> String {
     let mut texts: Vec<String> = Vec::new();
     for block in &message.blocks {
         if let Block::Text(text) = block {
-            let own = without_injected(text);
+            let own = without_injected(text, &mut ());
             if !own.trim().is_empty() {
                 texts.push(own);
             }
@@ -48,34 +49,73 @@ pub(super) fn own_text(message: &Message<'_>) -> String {
 }
 
 fn has_own_text(message: &Message<'_>) -> bool {
-    message.blocks.iter().any(|block| matches!(block, Block::Text(text) if !without_injected(text).trim().is_empty()))
+    message
+        .blocks
+        .iter()
+        .any(|block| matches!(block, Block::Text(text) if !without_injected(text, &mut ()).trim().is_empty()))
 }
 
-/// A text without the elements that agents inject. One that is never closed is a person's.
-fn without_injected(text: &str) -> String {
+/// Returns a text without the elements that agents inject. One that is never closed is a person's.
+///
+/// Linear in the text: where each element is closed for the last time is found once, so that no search for a closing tag
+/// ever runs to the end of the text in vain. `meter` is told what is looked at.
+pub fn without_injected(text: &str, meter: &mut impl Meter) -> String {
     let mut kept = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('<') {
-        let (before, tail) = rest.split_at(at);
-        kept.push_str(before);
-        match injected_at(tail) {
-            Some(length) => rest = tail.get(length..).unwrap_or_default(),
-            None => {
-                kept.push('<');
-                rest = tail.get(1..).unwrap_or_default();
+    let mut closings = None;
+    let mut from = 0;
+    let mut at = 0;
+    while let Some(found) = text.get(at..).and_then(|rest| rest.find('<')) {
+        at += found;
+        meter.scanned(found + 1);
+        let end = injected_at(text, at).and_then(|index| {
+            let closings = closings.get_or_insert_with(|| {
+                meter.scanned(text.len());
+                last_closings(text)
+            });
+            let end = end_of(text, at, index, (*closings.get(index)?)?)?;
+            meter.scanned(end - at);
+            Some(end)
+        });
+        match end {
+            Some(end) => {
+                kept.push_str(text.get(from..at).unwrap_or_default());
+                (from, at) = (end, end);
             }
+            None => at += 1,
         }
     }
-    kept.push_str(rest);
+    kept.push_str(text.get(from..).unwrap_or_default());
     kept
 }
 
-/// The length of an injected element that a text begins with.
-fn injected_at(text: &str) -> Option<usize> {
-    let inside = text.strip_prefix('<')?;
-    let name = INJECTED
+/// The index in `INJECTED` of the element whose opening tag begins at a `<`.
+fn injected_at(text: &str, at: usize) -> Option<usize> {
+    let inside = text.get(at + 1..)?;
+    INJECTED
         .iter()
-        .find(|name| inside.strip_prefix(**name).is_some_and(|tail| tail.starts_with('>') || tail.starts_with(' ')))?;
-    let close = format!("</{name}>");
-    text.find(&close).map(|at| at + close.len())
+        .position(|name| inside.strip_prefix(name).is_some_and(|tail| tail.starts_with('>') || tail.starts_with(' ')))
+}
+
+/// Where the last closing tag of each element of `INJECTED` begins, in one pass.
+fn last_closings(text: &str) -> [Option<usize>; INJECTED.len()] {
+    let mut found = [None; INJECTED.len()];
+    for at in memchr::memmem::find_iter(text.as_bytes(), b"</") {
+        let inside = text.get(at + 2..).unwrap_or_default();
+        let closed =
+            INJECTED.iter().position(|name| inside.strip_prefix(name).is_some_and(|tail| tail.starts_with('>')));
+        if let Some(place) = closed.and_then(|index| found.get_mut(index)) {
+            *place = Some(at);
+        }
+    }
+    found
+}
+
+/// Where the element ends that begins at `at`; `last` is where its last closing tag begins. No search is in vain.
+fn end_of(text: &str, at: usize, index: usize, last: usize) -> Option<usize> {
+    if last < at {
+        return None;
+    }
+    let close = format!("</{}>", INJECTED.get(index)?);
+    let found = memchr::memmem::find(text.as_bytes().get(at..)?, close.as_bytes())?;
+    Some(at + found + close.len())
 }
