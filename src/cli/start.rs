@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 
 use crate::cli::running::Running;
 use crate::cli::{Ended, Failed, Out, Shared, service};
+use crate::config::service::state_folder;
 use crate::config::{Configuration, Environment, find, rules};
 use crate::lang::diagnostic::{Diagnostic, render};
 use crate::lang::ir::Setting;
@@ -14,6 +15,7 @@ use crate::proxy::tasks::Tasks;
 use crate::proxy::{Active, App, logging, open, reload, serve};
 use crate::state::State;
 use crate::state::clock::Clock;
+use crate::state::{outside, private};
 
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Arguments {
@@ -42,8 +44,14 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
         return service::detach(&again(arguments, shared), &std::env::current_dir()?, environment, out);
     }
     let (active, files, warnings) = load(arguments, shared, environment).map_err(Failed)?;
+    outside::know(active.secrets());
+    let folder = state_folder(environment).ok().filter(|folder| folder.is_dir());
+    let tightened = folder.map_or(Ok(()), |folder| private::tighten_all(&folder));
     let level = arguments.log_level.clone().unwrap_or_else(|| active.configuration.logging.level.clone());
     let _log = logging::begin(&active.configuration.logging, &level).map_err(Failed)?;
+    if let Err(error) = tightened {
+        tracing::warn!("something in the state folder cannot be made private: {error}");
+    }
     let configuration = &active.configuration;
     let (host, port) = (
         arguments.host.clone().unwrap_or_else(|| configuration.host.clone()),

@@ -10,6 +10,7 @@ use crate::cli::{Ended, Failed, Out, Shared};
 use crate::config::Environment;
 use crate::config::service::StoreKind;
 use crate::state::clock::Clock;
+use crate::state::outside;
 use crate::state::store::journal;
 use crate::state::usage::{BY, By, Sums, Totals};
 use crate::traffic::report::usd;
@@ -106,7 +107,7 @@ fn table(by: &str, groups: &Value) -> String {
                 format!("${cost:.4}"),
                 format!("{} ms", number("mean_ms")),
             ];
-            Line { group: group.clone(), cells, cost }
+            Line { group: outside::one_line(group).into_owned(), cells, cost }
         })
         .collect();
     if lines.is_empty() {

@@ -10,6 +10,7 @@ pub mod logging;
 pub mod providers;
 pub mod routing;
 pub mod rules;
+pub mod secrets;
 pub mod service;
 
 use std::collections::BTreeMap;
@@ -115,6 +116,8 @@ pub struct Configuration {
     pub encryption: Option<service::Encryption>,
     /// Answers that are kept; none where only rules ask for it.
     pub cache: Option<cache::Cache>,
+    /// Every secret that it resolves to: hidden wherever text leaves the router.
+    pub secrets: Vec<Secret>,
     /// Variables that are not set and without which nothing can be served; of providers, each says its own.
     pub lacks: Vec<Problem>,
 }
@@ -204,7 +207,9 @@ impl Configuration {
         let compression = service::compression(compression)?;
         let logging = logging::logging(&file, &folder)?;
         let cache = cache::cache(file.cache.as_ref(), &folder, environment, &mut lacks)?;
+        let secrets = secrets::secrets(&file, environment, &providers, &store, cache.as_ref());
         Ok(Self {
+            secrets,
             lacks,
             compression,
             encryption,

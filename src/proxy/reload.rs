@@ -38,7 +38,12 @@ pub async fn watch(
                 files = watched;
                 before = files.iter().map(stamp).collect();
             }
-            Err(why) => tracing::error!("what changed is wrong, so that the old stays: {why}"),
+            // Of an explanation with several lines each is an event: an event never makes a second line.
+            Err(why) => {
+                let (first, rest) = why.split_once('\n').unwrap_or((&why, ""));
+                tracing::error!("what changed is wrong, so that the old stays: {first}");
+                rest.lines().for_each(|line| tracing::error!("{line}"));
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::config::providers::Provider;
 use crate::proxy::App;
 use crate::proxy::outgoing::Outgoing;
+use crate::state::outside;
 use crate::wire::event::{Decoder, Event, status_of};
 use crate::wire::overflow::Overflow;
 use crate::wire::refused::{self, Refused};
@@ -184,7 +185,16 @@ fn error_at_once(who: &str, kind: &str, message: &str) -> Refusal {
         let refusal = Refusal::of_connection(400, "too long", told);
         return Refusal { try_next: false, by_provider: false, overflow: Some(overflow), ..refusal };
     }
-    Refusal::of_connection(status_of(kind), kind, format!("{who}: {message}"))
+    Refusal::of_connection(status_of(kind), word_of(kind), format!("{who}: {message}"))
+}
+
+/// The longest word of a provider that statistics show, in bytes.
+const WORD_BYTES_MAX: usize = 64;
+
+/// The kind of an error as statistics show it: a word of a provider, unless it is something else.
+pub(super) fn word_of(kind: &str) -> &str {
+    let plain = kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
+    if plain && kind.len() <= WORD_BYTES_MAX && !outside::holds_secret(kind) { kind } else { "error" }
 }
 
 async fn refusal(
