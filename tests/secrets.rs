@@ -372,3 +372,28 @@ fn what_is_wrong_with_changed_rules_is_told_line_by_line() {
     assert!(events.iter().any(|event| told(&event)), "{log}");
     assert!(!log.contains("\\n"), "{log}");
 }
+
+#[test]
+fn commands_that_show_a_running_router_pass_no_terminal_sequence_on() {
+    let upstream = Upstream::always(good());
+    let folder = Folder::new();
+    let logging = json!({"logging": {"outputs": ["file"], "file": {"path": "r.log"}}});
+    folder.file("router.json", configuration(&upstream, logging));
+    folder.file("my.route", RULES);
+    let router = Router::start_in(folder, &["--rules", "my.route"], &[]);
+    let forged = "me\n\u{1b}[2JFORGED\u{202e}";
+    let named = json!({"model": "m", "max_tokens": 10, "metadata": {"user_id": forged}, "messages": [{"role": "user", "content": "hi"}]});
+    assert_eq!(router.messages(&named).status, 200);
+    let mut log = std::fs::File::options().append(true).open(router.folder.0.join("r.log")).unwrap();
+    std::io::Write::write_all(&mut log, "of another program \u{1b}[31m\r\u{85}\n".as_bytes()).unwrap();
+    for arguments in
+        [&["logs"][..], &["stats", "--by", "user"], &["stats", "--by", "user", "--json"], &["health"], &["status"]]
+    {
+        let shown = crate::support::router::run(&router.folder.0, arguments);
+        assert_eq!(shown.code, 0, "{shown:?}");
+        assert!(!shown.out.chars().any(|c| c != '\n' && (c.is_control() || c == '\u{202e}')), "{shown:?}");
+        assert!(!shown.out.lines().any(|line| line.starts_with("FORGED")), "{shown:?}");
+        let needed = if arguments[0] == "logs" { "another program" } else { "" };
+        assert!(shown.out.contains(needed), "{shown:?}");
+    }
+}

@@ -182,7 +182,7 @@ pub(super) fn health(told: &Told, environment: &Environment, out: &Out) -> Ended
     let value = running::ask(&running, "/health/detailed", environment)?;
     let is_well = value["status"] == "ok";
     if told.json {
-        out.print(&format!("{value}\n"));
+        out.print(&outside::lines(&format!("{value}\n")));
         return Ok(ExitCode::from(u8::from(!is_well)));
     }
     let text = |value: &serde_json::Value| {

@@ -53,7 +53,7 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
         None => written(by, arguments, shared, environment, out)?,
     };
     if arguments.json {
-        out.print(&format!("{groups}\n"));
+        out.print(&outside::lines(&format!("{groups}\n")));
         return Ok(ExitCode::SUCCESS);
     }
     out.print(&table(&arguments.by, &groups));

@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderName};
 
-use crate::state::outside::HIDDEN;
+use crate::lang::diagnostic::secret::HIDDEN_VALUE;
 use crate::wire::credential::{HeaderClass, header_class, is_credential_value};
 
 /// Headers of an answer that belong to one connection.
@@ -100,7 +100,7 @@ pub(super) fn for_recording(headers: &HeaderMap, withheld: &[HeaderName]) -> Vec
     let shown =
         |name: &HeaderName| goes_on(name) && !listed.iter().any(|other| name.as_str().eq_ignore_ascii_case(other));
     let sent = headers.iter().filter_map(|(name, value)| {
-        Some((name.to_string(), if shown(name) { value.to_str().ok()? } else { HIDDEN }.to_owned()))
+        Some((name.to_string(), if shown(name) { value.to_str().ok()? } else { HIDDEN_VALUE }.to_owned()))
     });
-    sent.chain(withheld.iter().map(|name| (name.to_string(), HIDDEN.to_owned()))).collect()
+    sent.chain(withheld.iter().map(|name| (name.to_string(), HIDDEN_VALUE.to_owned()))).collect()
 }

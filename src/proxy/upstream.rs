@@ -23,6 +23,8 @@ pub(super) const TOTAL: Duration = Duration::from_hours(1);
 pub(super) const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// How much of a body that is no answer is read, in bytes.
 const ERROR_BYTES_MAX: usize = 1 << 20;
+/// How much of a provider's message is read, in characters.
+const MESSAGE_CHARS_MAX: usize = 8_000;
 /// How much of a message that is no JSON is shown, in characters.
 const SHOWN_CHARS_MAX: usize = 300;
 
@@ -245,7 +247,7 @@ fn message_of(body: &[u8]) -> String {
         value["error"]["message"].as_str().or_else(|| value["error"].as_str()).or_else(|| value["message"].as_str())
     });
     if let Some(message) = found {
-        return message.to_owned();
+        return message.chars().take(MESSAGE_CHARS_MAX).collect();
     }
     let text = String::from_utf8_lossy(body);
     let is_page = text.trim_start().starts_with('<');

@@ -9,8 +9,6 @@ use arc_swap::ArcSwapOption;
 
 use crate::lang::diagnostic::secret;
 
-/// What stands in the place of a secret.
-pub const HIDDEN: &str = "(hidden)";
 /// The least bytes of a secret that is hidden by value: what is shorter occurs in texts by chance.
 const SECRET_BYTES_MIN: usize = 8;
 
@@ -62,7 +60,7 @@ pub fn hide_known(text: &str) -> Cow<'_, str> {
     let Some(known) = known.as_ref().filter(|known| known.search.is_match(text)) else { return Cow::Borrowed(text) };
     let mut hidden = String::with_capacity(text.len());
     known.search.replace_all_with(text, &mut hidden, |_, _, into| {
-        into.push_str(HIDDEN);
+        into.push_str(secret::HIDDEN_VALUE);
         true
     });
     Cow::Owned(hidden)
@@ -98,8 +96,9 @@ fn is_active(c: char) -> bool {
 /// Returns a text on one line: characters that end lines, steer terminals or change directions are written as escapes,
 /// which are valid inside of a string of JSON too.
 pub fn one_line(text: &str) -> Cow<'_, str> {
-    let plain = |byte: &u8| (b' '..0x7f).contains(byte);
-    if text.as_bytes().iter().all(plain) || !text.chars().any(is_active) {
+    // Without a way out of the loop, so that many bytes are looked at in one step.
+    let plain = text.bytes().fold(true, |plain, byte| plain & (b' '..0x7f).contains(&byte));
+    if plain || !text.chars().any(is_active) {
         return Cow::Borrowed(text);
     }
     let mut line = String::with_capacity(text.len() + 16);

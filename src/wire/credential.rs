@@ -17,82 +17,72 @@ pub enum HeaderClass {
 }
 
 /// Returns the class of a header by its name in lower case. The names that clients send with nearly every request are
-/// compared first.
+/// decided by a few comparisons: those that begin with the same letter stand together.
 pub fn header_class(name: &str) -> HeaderClass {
-    match name {
-        "accept"
-        | "accept-language"
-        | "anthropic-beta"
-        | "anthropic-dangerous-direct-browser-access"
-        | "anthropic-version"
-        | "content-type"
-        | "idempotency-key"
-        | "user-agent"
-        | "x-app"
-        | "x-claude-code-session-id" => HeaderClass::Known,
-        "accept-encoding"
-        | "alt-used"
-        | "cf-connecting-ip"
-        | "cf-connecting-ipv6"
-        | "connection"
-        | "content-encoding"
-        | "content-length"
-        | "expect"
-        | "fastly-client-ip"
-        | "fly-client-ip"
-        | "forwarded"
-        | "host"
-        | "http2-settings"
-        | "keep-alive"
-        | "max-forwards"
-        | "origin"
-        | "proxy-connection"
-        | "referer"
-        | "te"
-        | "trailer"
-        | "transfer-encoding"
-        | "true-client-ip"
-        | "upgrade"
-        | "via"
-        | "x-client-ip"
-        | "x-cluster-client-ip"
-        | "x-debug"
-        | "x-original-forwarded-for"
-        | "x-real-ip" => HeaderClass::Hop,
-        _ => class_by_pattern(name),
-    }
+    use HeaderClass::{Hop, Known};
+    let class = match name.as_bytes().first() {
+        Some(b'a') => match name {
+            "accept" | "accept-language" | "anthropic-beta" | "anthropic-version" => Some(Known),
+            "anthropic-dangerous-direct-browser-access" => Some(Known),
+            "accept-encoding" | "alt-used" => Some(Hop),
+            _ => None,
+        },
+        Some(b'c') => match name {
+            "content-type" => Some(Known),
+            "connection" | "content-length" | "content-encoding" => Some(Hop),
+            "cf-connecting-ip" | "cf-connecting-ipv6" => Some(Hop),
+            _ => None,
+        },
+        Some(b'x') => match name.strip_prefix("x-stainless-") {
+            Some(rest) => OF_SDK.contains(&rest).then_some(Known),
+            None => match name {
+                "x-app" | "x-claude-code-session-id" => Some(Known),
+                "x-debug" | "x-real-ip" | "x-client-ip" | "x-cluster-client-ip" | "x-original-forwarded-for" => {
+                    Some(Hop)
+                }
+                _ => None,
+            },
+        },
+        _ => match name {
+            "user-agent" | "idempotency-key" => Some(Known),
+            "host" | "expect" | "fastly-client-ip" | "fly-client-ip" | "forwarded" | "http2-settings" => Some(Hop),
+            "keep-alive" | "max-forwards" | "origin" | "proxy-connection" | "referer" | "te" | "trailer" => Some(Hop),
+            "transfer-encoding" | "true-client-ip" | "upgrade" | "via" => Some(Hop),
+            _ => None,
+        },
+    };
+    class.unwrap_or_else(|| class_by_pattern(name))
 }
 
+/// What stands behind `x-stainless-` in the headers of the SDKs of Anthropic and OpenAI.
+const OF_SDK: &[&str] = &[
+    "arch",
+    "async",
+    "helper",
+    "helper-method",
+    "lang",
+    "os",
+    "package-version",
+    "poll-helper",
+    "raw-response",
+    "read-timeout",
+    "retry-count",
+    "runtime",
+    "runtime-version",
+    "timeout",
+];
+
+/// What names begin with that concern the connection, or the router itself.
+const HOP_PREFIXES: &[&str] = &["sec-", "x-forwarded-", "x-router-", "proxy-", "access-control-"];
+
 fn class_by_pattern(name: &str) -> HeaderClass {
-    if let Some(rest) = name.strip_prefix("x-stainless-")
-        && matches!(
-            rest,
-            "arch"
-                | "async"
-                | "helper"
-                | "helper-method"
-                | "lang"
-                | "os"
-                | "package-version"
-                | "poll-helper"
-                | "raw-response"
-                | "read-timeout"
-                | "retry-count"
-                | "runtime"
-                | "runtime-version"
-                | "timeout"
-        )
-    {
-        return HeaderClass::Known;
-    }
     if name.starts_with("x-claude-code-") {
         return HeaderClass::Unknown;
     }
     if names_credential(name) {
         return HeaderClass::Credential;
     }
-    let hop = ["sec-", "x-forwarded-", "x-router-", "proxy-", "access-control-"];
-    if hop.iter().any(|prefix| name.starts_with(prefix)) { HeaderClass::Hop } else { HeaderClass::Unknown }
+    if HOP_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) { HeaderClass::Hop } else { HeaderClass::Unknown }
 }
 
 /// Headers of services that stand before an API and authenticate there.
