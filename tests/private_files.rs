@@ -60,6 +60,11 @@ fn echoing(asked: &Asked) -> Reply {
     }
 }
 
+fn sha256(text: &str) -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[test]
 fn no_secret_is_in_anything_that_the_router_writes_or_says() {
     for format in ["text", "json"] {
@@ -74,7 +79,10 @@ fn no_secret_is_in_anything_that_the_router_writes_or_says() {
                 },
                 "q": {"apiKey": "${Q_KEY}", "baseUrl": other.url(), "models": {"n": model()}},
             },
-            "security": {"authentication": {"keys": [{"name": "a", "key": "cnry-router-key-1"}]}},
+            "security": {"authentication": {"keys": [
+                {"name": "a", "key": "cnry-router-key-1"},
+                {"name": "hashed", "keyHash": sha256("cnry-hashed-key-2")},
+            ]}},
             "store": {"path": "state/router.db"},
             "cache": {"type": "disk", "path": "state/cache", "compression": false},
             "record": {"path": "state/traffic.jsonl"},
@@ -87,6 +95,8 @@ fn no_secret_is_in_anything_that_the_router_writes_or_says() {
         let arguments = ["--rules", "my.route"];
         let router = Router::start_in(folder, &arguments, &[("Q_KEY", "cnry-other-key-2")]);
         let mut answers: Vec<Answer> = Vec::new();
+        // A key is known from its first use on.
+        answers.push(router.connect().request("GET", "/health/detailed", &[("x-api-key", "cnry-hashed-key-2")], ""));
         let mut ask = |method: &str, path: &str, more: &[(&str, &str)], body: &str| {
             let mut headers = vec![
                 ("x-router-key", "cnry-router-key-1"),
@@ -110,6 +120,7 @@ fn no_secret_is_in_anything_that_the_router_writes_or_says() {
             "plain page",
             "stream error",
             "my key is cnry-router-key-1",
+            "a key of a digest is cnry-hashed-key-2",
         ];
         for prompt in prompts {
             for team in [&[][..], &[("x-team", "q")][..]] {
@@ -324,4 +335,32 @@ fn only_one_module_creates_files_of_the_router_itself() {
             assert!(allowed || !text.contains(way), "{} uses {way}: use `state::private`", file.display());
         }
     }
+}
+
+#[test]
+fn a_secret_that_a_reload_brings_is_hidden_and_the_one_before_it_too() {
+    let upstream = Upstream::new(|asked| {
+        let said = format!("no {}, no cnry-key-number-1, no cnry-key-number-2", echo(asked));
+        Reply::json(400, json!({"type": "error", "error": {"type": "invalid_request_error", "message": said}}))
+    });
+    let configuration = |key: &str| {
+        json!({"providers": {"p": {"kind": "anthropic", "baseUrl": upstream.url(), "apiKey": key, "models": {"m": model()}}}}).to_string()
+    };
+    let router = Router::start(&configuration("cnry-key-number-1"), "default { route \"p/m\" }");
+    let body = json!({"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "hi"}]});
+    let before = router.messages(&body);
+    assert!(!before.body.contains("cnry-key-number-1") && before.body.contains("cnry-key-number-2"), "{before:?}");
+    let mut after = before;
+    for n in 0..400 {
+        // Written again and again: the files are watched from a moment after the start on.
+        if n % 60 == 0 {
+            router.folder.file("router.json", configuration("cnry-key-number-2") + &" ".repeat(n / 60));
+        }
+        after = router.messages(&body);
+        if upstream.asked().last().is_some_and(|asked| asked.header("x-api-key") == Some("cnry-key-number-2")) {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(25));
+    }
+    assert!(after.status == 400 && !after.body.contains(CANARY), "{after:?}");
 }

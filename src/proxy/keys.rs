@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::config::Configuration;
 use crate::config::service::RouterKey;
 use crate::proxy::failure::{Blame, Failure};
+use crate::state::outside;
 use crate::wire::credential::holds_key;
 
 /// What a caller may do.
@@ -34,7 +35,11 @@ pub(super) fn authenticate<'c>(
     permission: Permission,
 ) -> Result<Option<&'c RouterKey>, Failure> {
     let Some(keys) = &configuration.keys else { return Ok(None) };
-    let found = candidates(headers).take(CANDIDATES_MAX).find_map(|sent| find(keys, sent));
+    let found = candidates(headers).take(CANDIDATES_MAX).find_map(|sent| {
+        let key = find(keys, sent)?;
+        outside::know_caller(sent);
+        Some(key)
+    });
     let key = found.ok_or_else(|| unknown(headers))?;
     let may = match permission {
         Permission::Read => key.read,

@@ -2,7 +2,7 @@
 //! terminal sequences of its own.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use arc_swap::ArcSwapOption;
@@ -12,32 +12,55 @@ use crate::lang::diagnostic::secret;
 /// The least bytes of a secret that is hidden by value: what is shorter occurs in texts by chance.
 const SECRET_BYTES_MIN: usize = 8;
 
-#[derive(Debug)]
-struct Known {
-    secrets: Vec<String>,
-    /// The secrets that were known before them: requests under way may still use them.
-    before: Vec<String>,
-    search: AhoCorasick,
-}
+/// The most keys of callers that are remembered.
+const CALLERS_MAX: usize = 256;
 
 /// What is hidden, in the whole process: a log line does not know which configuration it belongs to.
-static KNOWN: ArcSwapOption<Known> = ArcSwapOption::const_empty();
+static KNOWN: ArcSwapOption<AhoCorasick> = ArcSwapOption::const_empty();
 
-/// Replaces the known secrets. Those that were known until now are hidden until the next time.
+/// The secrets that are searched for.
+static SECRETS: Mutex<Secrets> =
+    Mutex::new(Secrets { configured: Vec::new(), before: Vec::new(), callers: Vec::new() });
+
+#[derive(Debug)]
+struct Secrets {
+    configured: Vec<String>,
+    /// The secrets of the configuration before: requests under way may still use them.
+    before: Vec<String>,
+    /// Keys of which the configuration knows the digest alone, as callers sent them.
+    callers: Vec<String>,
+}
+
+impl Secrets {
+    fn publish(&self) {
+        let all = self.configured.iter().chain(&self.before).chain(&self.callers).flat_map(|secret| forms(secret));
+        if let Ok(search) = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(all) {
+            KNOWN.store(Some(Arc::new(search)));
+        }
+    }
+}
+
+/// Replaces the secrets of the configuration. Those that were known until now are hidden until the next time.
 pub fn know(secrets: impl IntoIterator<Item = String>) {
-    let mut secrets: Vec<String> = secrets.into_iter().filter(|secret| secret.len() >= SECRET_BYTES_MIN).collect();
-    secrets.sort_unstable();
-    secrets.dedup();
-    let known = KNOWN.load_full();
-    let before = match &known {
-        Some(known) if known.secrets == secrets => known.before.clone(),
-        Some(known) => known.secrets.clone(),
-        None => Vec::new(),
-    };
-    let written = secrets.iter().chain(&before).flat_map(|secret| forms(secret));
-    let search = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(written);
-    if let Ok(search) = search {
-        KNOWN.store(Some(Arc::new(Known { secrets, before, search })));
+    let mut configured: Vec<String> = secrets.into_iter().filter(|secret| secret.len() >= SECRET_BYTES_MIN).collect();
+    configured.sort_unstable();
+    configured.dedup();
+    let mut known = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
+    if known.configured != configured {
+        known.before = std::mem::replace(&mut known.configured, configured);
+        known.publish();
+    }
+}
+
+/// Adds the key of a caller, which was found to be right.
+pub fn know_caller(key: &str) {
+    if key.len() < SECRET_BYTES_MIN || holds_secret(key) {
+        return;
+    }
+    let mut known = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
+    if known.callers.len() < CALLERS_MAX {
+        known.callers.push(key.to_owned());
+        known.publish();
     }
 }
 
@@ -51,15 +74,15 @@ fn forms(secret: &str) -> impl Iterator<Item = String> {
 
 /// Whether a text holds a known secret.
 pub fn holds_secret(text: &str) -> bool {
-    KNOWN.load().as_ref().is_some_and(|known| known.search.is_match(text))
+    KNOWN.load().as_ref().is_some_and(|known| known.is_match(text))
 }
 
 /// Returns a text without known secrets.
 pub fn hide_known(text: &str) -> Cow<'_, str> {
     let known = KNOWN.load();
-    let Some(known) = known.as_ref().filter(|known| known.search.is_match(text)) else { return Cow::Borrowed(text) };
+    let Some(known) = known.as_ref().filter(|known| known.is_match(text)) else { return Cow::Borrowed(text) };
     let mut hidden = String::with_capacity(text.len());
-    known.search.replace_all_with(text, &mut hidden, |_, _, into| {
+    known.replace_all_with(text, &mut hidden, |_, _, into| {
         into.push_str(secret::HIDDEN_VALUE);
         true
     });
