@@ -42,7 +42,7 @@ impl Secrets {
 
 /// Replaces the secrets of the configuration. Those that were known until now are hidden until the next time.
 pub fn know(secrets: impl IntoIterator<Item = String>) {
-    let mut configured: Vec<String> = secrets.into_iter().filter(|secret| secret.len() >= SECRET_BYTES_MIN).collect();
+    let mut configured: Vec<String> = secrets.into_iter().filter(|secret| is_searchable(secret)).collect();
     configured.sort_unstable();
     configured.dedup();
     let mut known = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -52,9 +52,14 @@ pub fn know(secrets: impl IntoIterator<Item = String>) {
     }
 }
 
+/// Whether a secret can be searched for: digits alone would be found in numbers.
+fn is_searchable(secret: &str) -> bool {
+    secret.len() >= SECRET_BYTES_MIN && !secret.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// Adds the key of a caller, which was found to be right.
 pub fn know_caller(key: &str) {
-    if key.len() < SECRET_BYTES_MIN || holds_secret(key) {
+    if !is_searchable(key) || holds_secret(key) {
         return;
     }
     let mut known = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
