@@ -459,5 +459,5 @@ fn rules_and_configuration_that_change_all_the_time_lose_no_request() {
         over.store(true, Ordering::SeqCst);
     });
     assert!(good.into_inner() > 100);
-    assert!(router.stop().contains("the rules were read again"));
+    assert!(router.stop().contains("configuration and rules were read again"));
 }

@@ -30,8 +30,9 @@ use crate::config::{Configuration, Environment, find, rules};
 use crate::lang::diagnostic::render;
 use crate::lang::ir::load::Roots;
 use crate::lang::plan::Plan;
+use crate::state::outside;
 
-/// Where a command writes.
+/// Where a command writes. Secrets of the configuration that is served are hidden.
 #[derive(Debug)]
 pub struct Out {
     /// Colours may be used.
@@ -41,12 +42,12 @@ pub struct Out {
 impl Out {
     /// To standard output. A reader that has gone is no error.
     pub fn print(&self, text: &str) {
-        let _ = std::io::stdout().lock().write_all(text.as_bytes());
+        let _ = std::io::stdout().lock().write_all(outside::hide_known(text).as_bytes());
     }
 
     /// To standard error.
     pub fn complain(&self, text: &str) {
-        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+        let _ = std::io::stderr().lock().write_all(outside::hide_known(text).as_bytes());
     }
 }
 

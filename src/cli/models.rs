@@ -13,6 +13,7 @@ use crate::proxy::tasks::Tasks;
 use crate::proxy::{Active, App, open, serve};
 use crate::state::State;
 use crate::state::clock::Clock;
+use crate::state::outside;
 
 /// How long a model may take for its tiny answer.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -193,12 +194,12 @@ async fn ask_all(url: &str, names: &[String], clock: &Clock, out: &Out) -> Resul
         let millis = clock.instant().saturating_sub(began).as_millis();
         let told = if status.is_success() {
             let text = value["content"][0]["text"].as_str().unwrap_or_default();
-            let text: String = text.chars().filter(|c| !c.is_control()).take(40).collect();
-            format!("answers in {millis} ms: {text}")
+            let text: String = text.chars().take(40).collect();
+            format!("answers in {millis} ms: {}", outside::one_line(&text))
         } else {
             failed += 1;
             let said = value["error"]["message"].as_str().unwrap_or("it gives no reason").to_owned();
-            format!("fails with {}: {said}", status.as_u16())
+            format!("fails with {}: {}", status.as_u16(), outside::one_line(&said))
         };
         out.print(&format!("{name:width$}  {told}\n"));
     }
@@ -209,7 +210,7 @@ fn status(asked: &Port, environment: &Environment, out: &Out) -> Ended {
     let running = running::the_one(asked.port, environment)?;
     let value = running::ask(&running, "/health/models", environment)?;
     if asked.json {
-        out.print(&format!("{value}\n"));
+        out.print(&outside::lines(&format!("{value}\n")));
         return Ok(ExitCode::SUCCESS);
     }
     let models = value["models"].as_object().cloned().unwrap_or_default();
@@ -217,7 +218,7 @@ fn status(asked: &Port, environment: &Environment, out: &Out) -> Ended {
     for (name, model) in models {
         let usual =
             model["usual_first_byte_ms"].as_i64().map_or_else(String::new, |ms| format!(", first byte after {ms} ms"));
-        let why = model["why_not"].as_str().map_or_else(String::new, |why| format!(": {why}"));
+        let why = model["why_not"].as_str().map_or_else(String::new, |why| format!(": {}", outside::one_line(why)));
         let (calls, failed) = (&model["calls"], model["failed"].as_u64().unwrap_or(0));
         let breaker = model["breaker"].as_str().unwrap_or_default();
         out.print(&format!("{name:width$}  {breaker}{why}, {calls} recent calls, {failed} failed{usual}\n"));

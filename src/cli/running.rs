@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::cli::Failed;
 use crate::config::Environment;
 use crate::config::service::state_folder;
+use crate::state::{outside, private};
 
 /// How long a running router may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -44,11 +45,9 @@ impl Running {
     /// Says that it runs. Without a folder to say it in it runs all the same.
     pub(super) fn write(&self, environment: &Environment) -> Option<PathBuf> {
         let folder = folder(environment).ok()?;
-        std::fs::create_dir_all(&folder).ok()?;
+        private::own_folder(&folder).ok()?;
         let path = self.file(&folder);
-        let beside = folder.join(format!("{}.{}.new", self.port, self.pid));
-        std::fs::write(&beside, serde_json::to_string_pretty(self).ok()?).ok()?;
-        std::fs::rename(beside, &path).ok()?;
+        private::replace(&path, serde_json::to_string_pretty(self).ok()?.as_bytes()).ok()?;
         Some(path)
     }
 
@@ -128,5 +127,5 @@ pub(super) fn ask(running: &Running, path: &str, environment: &Environment) -> R
     }
     let said = value["error"]["message"].as_str().unwrap_or("it gives no reason").to_owned();
     let help = if matches!(status, 401 | 403) { "; set ROUTER_KEY to a key that may read" } else { "" };
-    Err(Failed(format!("the router answers {status}: {said}{help}")))
+    Err(Failed(format!("the router answers {status}: {}{help}", outside::one_line(&said))))
 }

@@ -12,6 +12,7 @@ use crate::cli::{Ended, Failed, Out};
 use crate::config::Environment;
 use crate::proxy::DRAIN;
 use crate::state::clock::Clock;
+use crate::state::{outside, private};
 
 /// How long a router may take to start.
 const STARTING: Duration = Duration::from_secs(20);
@@ -90,13 +91,9 @@ pub(super) fn restart(which: &Which, environment: &Environment, out: &Out) -> En
 pub(super) fn detach(arguments: &[String], folder: &Path, environment: &Environment, out: &Out) -> Ended {
     let program = std::env::current_exe()?;
     let runs = running::folder(environment)?;
-    std::fs::create_dir_all(&runs)?;
+    private::own_folder(&runs)?;
     let log = runs.with_file_name("router.out");
-    let mut options = std::fs::File::options();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(&log)?;
+    let written = private::append_no_link(&log).map_err(|error| Failed(format!("{}: {error}", log.display())))?;
     let from = written.metadata()?.len();
     let mut command = Command::new(program);
     command.arg("start").args(arguments).current_dir(folder);
@@ -127,13 +124,23 @@ pub(super) fn detach(arguments: &[String], folder: &Path, environment: &Environm
     }
 }
 
+/// The text of a log from a place on.
 fn tail(log: &Path, from: u64) -> String {
+    shown(&read_from(log, from))
+}
+
+fn read_from(log: &Path, from: u64) -> Vec<u8> {
     let mut text = Vec::new();
     if let Ok(mut file) = std::fs::File::open(log) {
         let _ = file.seek(SeekFrom::Start(from));
         let _ = file.take(LOG_BYTES).read_to_end(&mut text);
     }
-    String::from_utf8_lossy(&text).into_owned()
+    text
+}
+
+/// What was logged is escaped already; what else came to the file may not steer the terminal.
+fn shown(text: &[u8]) -> String {
+    outside::lines(&String::from_utf8_lossy(text)).into_owned()
 }
 
 pub(super) fn status(told: &Told, environment: &Environment, out: &Out) -> Ended {
@@ -165,11 +172,11 @@ pub(super) fn status(told: &Told, environment: &Environment, out: &Out) -> Ended
             "{}  process {}, for {hours}:{minutes:02}:{seconds:02}, in {}, log {log}\n",
             running.url(),
             running.pid,
-            running.folder.display()
+            outside::one_line(&running.folder.display().to_string())
         ));
         let health = running::ask(running, "/health/detailed", environment);
         if let Some(problem) = health.ok().as_ref().and_then(|health| health["reload"]["problem"].as_str()) {
-            out.print(&format!("  what changed is not served: {problem}\n"));
+            out.print(&format!("  what changed is not served: {}\n", outside::lines(problem)));
         }
     }
     Ok(ExitCode::from(u8::from(found.is_empty())))
@@ -180,10 +187,13 @@ pub(super) fn health(told: &Told, environment: &Environment, out: &Out) -> Ended
     let value = running::ask(&running, "/health/detailed", environment)?;
     let is_well = value["status"] == "ok";
     if told.json {
-        out.print(&format!("{value}\n"));
+        out.print(&outside::lines(&format!("{value}\n")));
         return Ok(ExitCode::from(u8::from(!is_well)));
     }
-    let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let text = |value: &serde_json::Value| {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        outside::one_line(&text).into_owned()
+    };
     let mut lines = format!(
         "{}  {}, version {}, {} rules, {} requests under way\n",
         running.url(),
@@ -196,11 +206,11 @@ pub(super) fn health(told: &Told, environment: &Environment, out: &Out) -> Ended
     let problem = if problem.is_null() { "works".to_owned() } else { text(problem) };
     lines.push_str(&format!("store      {}: {problem}\n", text(&value["store"]["type"])));
     if let Some(problem) = value["reload"]["problem"].as_str() {
-        lines.push_str(&format!("reload     failed, what served goes on serving: {problem}\n"));
+        lines.push_str(&format!("reload     failed, what served goes on serving: {}\n", outside::one_line(problem)));
     }
     for (name, provider) in value["providers"].as_object().into_iter().flatten() {
-        let why = provider["why_not"].as_str().map_or_else(String::new, |why| format!(": {why}"));
-        lines.push_str(&format!("provider   {name} {}{why}\n", text(&provider["breaker"])));
+        let why = provider["why_not"].as_str().map_or_else(String::new, |why| format!(": {}", outside::one_line(why)));
+        lines.push_str(&format!("provider   {} {}{why}\n", outside::one_line(name), text(&provider["breaker"])));
     }
     for budget in value["budgets"].as_array().into_iter().flatten() {
         let (spent, limit) = (budget["spent_usd"].as_f64(), budget["limit_usd"].as_f64());
@@ -234,9 +244,9 @@ pub(super) fn logs(asked: &Logs, environment: &Environment, out: &Out) -> Ended 
             place = 0;
         }
         if size > place {
-            let more = tail(log, place);
+            let more = read_from(log, place);
             place += more.len() as u64;
-            out.print(&more);
+            out.print(&shown(&more));
         }
     }
 }

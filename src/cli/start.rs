@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 
 use crate::cli::running::Running;
 use crate::cli::{Ended, Failed, Out, Shared, service};
+use crate::config::service::state_folder;
 use crate::config::sources::{Loaded, Sources};
 use crate::config::{Configuration, Environment, Problem};
 use crate::lang::ir::Setting;
@@ -15,6 +16,7 @@ use crate::proxy::tasks::Tasks;
 use crate::proxy::{Active, App, logging, open, reload, serve};
 use crate::state::State;
 use crate::state::clock::Clock;
+use crate::state::{outside, private};
 
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Arguments {
@@ -44,9 +46,15 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
     }
     let sources = Sources::find(shared.config.clone(), shared.rules.as_deref(), environment)?;
     let mut files = Vec::new();
-    let (active, warnings) = load(&sources, arguments, environment, &mut files)?;
+    let (active, warnings, has_empty) = load(&sources, arguments, environment, true, &mut files)?;
+    outside::know(active.secrets());
+    let folder = state_folder(environment).ok().filter(|folder| folder.is_dir());
+    let tightened = folder.map_or(Ok(()), |folder| private::tighten_all(&folder));
     let level = arguments.log_level.clone().unwrap_or_else(|| active.configuration.logging.level.clone());
     let _log = logging::begin(&active.configuration.logging, &level).map_err(Failed)?;
+    if let Err(error) = tightened {
+        tracing::warn!("something in the state folder cannot be made private: {error}");
+    }
     let configuration = &active.configuration;
     let (host, port) = (
         arguments.host.clone().unwrap_or_else(|| configuration.host.clone()),
@@ -87,7 +95,8 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
         let said = Said(running.write(&of_run));
         let problems: String = problems.iter().map(|problem| format!("warning: {problem}\n")).collect();
         let load = move |touched: &mut Vec<PathBuf>| {
-            let (active, warnings) = load(&again.0, &again.1, &again.2, touched).map_err(|problem| problem.0)?;
+            let loaded = load(&again.0, &again.1, &again.2, has_empty, touched);
+            let (active, warnings, _) = loaded.map_err(|problem| problem.0)?;
             // As at the start: whoever reaches the router must not get in because a file changed.
             active.configuration.check_reach(&host).map_err(|problem| problem.0)?;
             warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
@@ -136,17 +145,20 @@ impl Drop for Said {
     }
 }
 
-/// Reads everything that serves, and what is suspicious about it. `touched` are the files that were looked for.
+/// Reads everything that serves, what is suspicious about it, and whether a rule file is empty. `touched` are the files
+/// that were looked for.
 fn load(
     sources: &Sources,
     arguments: &Arguments,
     environment: &Environment,
+    may_be_empty: bool,
     touched: &mut Vec<PathBuf>,
-) -> Result<(Active, Vec<String>), Problem> {
+) -> Result<(Active, Vec<String>, bool), Problem> {
     let narrow = |configuration: &mut Configuration| only(configuration, &arguments.models);
-    let Loaded { configuration, plan, warnings } = sources.load(environment, narrow, touched)?;
+    let Loaded { configuration, plan, warnings, has_empty } =
+        sources.load(environment, may_be_empty, narrow, touched)?;
     let dry_run = arguments.dry_run || configuration.is_without_keys();
-    Ok((Active::new(configuration, plan, dry_run), warnings))
+    Ok((Active::new(configuration, plan, dry_run), warnings, has_empty))
 }
 
 /// Keeps only some models.

@@ -10,6 +10,7 @@ use crate::cli::{Ended, Failed, Out, Shared};
 use crate::config::Environment;
 use crate::config::service::StoreKind;
 use crate::state::clock::Clock;
+use crate::state::outside;
 use crate::state::store::journal;
 use crate::state::usage::{BY, By, Sums, Totals};
 use crate::traffic::report::usd;
@@ -52,7 +53,7 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
         None => written(by, arguments, shared, environment, out)?,
     };
     if arguments.json {
-        out.print(&format!("{groups}\n"));
+        out.print(&outside::lines(&format!("{groups}\n")));
         return Ok(ExitCode::SUCCESS);
     }
     out.print(&table(&arguments.by, &groups));
@@ -106,7 +107,7 @@ fn table(by: &str, groups: &Value) -> String {
                 format!("${cost:.4}"),
                 format!("{} ms", number("mean_ms")),
             ];
-            Line { group: group.clone(), cells, cost }
+            Line { group: outside::one_line(group).into_owned(), cells, cost }
         })
         .collect();
     if lines.is_empty() {

@@ -11,6 +11,7 @@ pub mod logging;
 pub mod providers;
 pub mod routing;
 pub mod rules;
+pub mod secrets;
 pub mod service;
 pub mod sources;
 
@@ -117,6 +118,8 @@ pub struct Configuration {
     pub encryption: Option<service::Encryption>,
     /// Answers that are kept; none where only rules ask for it.
     pub cache: Option<cache::Cache>,
+    /// Every secret that it resolves to: hidden wherever text leaves the router.
+    pub secrets: Vec<Secret>,
     /// Variables that are not set and without which nothing can be served; of providers, each says its own.
     pub lacks: Vec<Problem>,
 }
@@ -207,8 +210,10 @@ impl Configuration {
         let compression = service::compression(compression)?;
         let logging = logging::logging(&file, &folder)?;
         let cache = cache::cache(file.cache.as_ref(), &folder, environment, &mut lacks)?;
+        let secrets = secrets::secrets(&file, environment, &providers, &store, cache.as_ref());
         Ok(Self {
             browsers,
+            secrets,
             lacks,
             compression,
             encryption,

@@ -31,6 +31,8 @@ pub struct Loaded {
     pub plan: Plan,
     /// What is suspicious about the rules, a line each.
     pub warnings: Vec<String>,
+    /// A rule file that the program starts from has no rule in it.
+    pub has_empty: bool,
 }
 
 impl Sources {
@@ -49,11 +51,13 @@ impl Sources {
         Ok(Self { configuration: find::configuration(configuration, environment)?, rules })
     }
 
-    /// Reads and compiles everything. `change` may narrow the configuration before the rules are compiled. The paths of
+    /// Reads and compiles everything. `may_be_empty` says whether a rule file without a rule in it is one that its user
+    /// left empty, and not one that an editor is about to write. `change` may narrow the configuration before the rules are compiled. The paths of
     /// all files that were looked for are added to `touched`, also where reading fails.
     pub fn load(
         &self,
         environment: &Environment,
+        may_be_empty: bool,
         change: impl FnOnce(&mut Configuration) -> Result<(), Problem>,
         touched: &mut Vec<PathBuf>,
     ) -> Result<Loaded, Problem> {
@@ -70,26 +74,27 @@ impl Sources {
         change(&mut configuration)?;
         let files = self.rules.as_ref().map_or_else(|| configuration.rules.clone(), |path| vec![path.clone()]);
         touched.extend(files.iter().filter(|path| !touched.contains(path)).cloned().collect::<Vec<_>>());
-        let (plan, warnings) = compile(&files, &configuration, touched)?;
-        Ok(Loaded { configuration, plan, warnings })
+        let (plan, warnings, empty) = compile(&files, &configuration, touched)?;
+        match empty {
+            Some(path) if !may_be_empty => Err(Problem(format!("{}: there is no rule in it", path.display()))),
+            empty => Ok(Loaded { configuration, plan, warnings, has_empty: empty.is_some() }),
+        }
     }
 }
 
-fn compile(
-    files: &[PathBuf],
+/// Returns the plan, its warnings, and a rule file without a rule.
+fn compile<'f>(
+    files: &'f [PathBuf],
     configuration: &Configuration,
     touched: &mut Vec<PathBuf>,
-) -> Result<(Plan, Vec<String>), Problem> {
+) -> Result<(Plan, Vec<String>, Option<&'f PathBuf>), Problem> {
     files.iter().try_for_each(|path| check_regular(path))?;
     let (roots, folder) = rules::roots(files, configuration.tier.as_ref())?;
-    // An empty file is one that an editor is about to write.
     let is_empty = |source| {
         let (tree, problems) = syntax::parse(source, SourceId::default());
         tree.items.is_empty() && problems.is_empty()
     };
-    if let Some((path, _)) = files.iter().zip(&roots.files).find(|(_, source)| is_empty(source)) {
-        return Err(Problem(format!("{}: there is no rule in it", path.display())));
-    }
+    let empty = files.iter().zip(&roots.files).find(|(_, source)| is_empty(source)).map(|(path, _)| path);
     let reader = Recorded { folder, read: RefCell::default() };
     let (plan, sources, problems) = crate::lang::compile(roots, &reader, &configuration.catalogue);
     touched.extend(reader.read.into_inner());
@@ -102,10 +107,13 @@ fn compile(
         let errors: Vec<Diagnostic> = problems.into_iter().filter(Diagnostic::is_error).collect();
         return Err(Problem(format!("the rules do not compile\n{}", render::human(&sources, &errors, false))));
     };
+    if let Some(path) = empty.filter(|_| plan.program.default.is_none()) {
+        return Err(Problem(format!("{}: there is no rule in it", path.display())));
+    }
     if plan.program.default.is_none() {
         return Err(Problem("the rules have no default".to_owned()));
     }
-    Ok((plan, warnings))
+    Ok((plan, warnings, empty))
 }
 
 /// A folder of rule files that remembers which ones were asked for.

@@ -9,11 +9,13 @@ use serde_json::json;
 use crate::proxy::App;
 use crate::proxy::failure::Failure;
 use crate::proxy::unread::Unread;
+use crate::state::outside;
 use crate::wire::Client;
 
 /// A JSON answer.
 pub(super) fn json_answer(status: StatusCode, value: &serde_json::Value) -> Response {
-    let mut response = Response::new(Body::from(value.to_string()));
+    let text = value.to_string();
+    let mut response = Response::new(Body::from(outside::hide_known(&text).into_owned()));
     *response.status_mut() = status;
     response.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
     response

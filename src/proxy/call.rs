@@ -3,15 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 
+use crate::config::Configuration;
 use crate::proxy::content_encoding::ContentEncoding;
 use crate::proxy::failure::Failure;
 use crate::proxy::gate::{Gate, Room};
 use crate::proxy::unread::{Unread, UnreadBody};
+use crate::proxy::{headers, keys};
+use crate::state::outside;
 use crate::wire::Client;
+use crate::wire::credential::open_query;
 
 /// A call.
 #[derive(Debug)]
@@ -24,10 +28,31 @@ pub(super) struct Call {
     /// With its `?`.
     pub(super) query: String,
     pub(super) body: Bytes,
-    /// The client wants to know how its request was decided.
+    /// Names of headers that carried a credential. None of them is sent on.
+    pub(super) withheld: Vec<HeaderName>,
+    /// The client wants to know how its request was decided, and its key may read that.
     pub(super) debug: bool,
+    /// The client may read explanations.
+    pub(super) may_read: bool,
     /// The room that the body takes, among all bodies.
     pub(super) _room: Room,
+}
+
+impl Call {
+    /// Withholds what nothing behind this point may see: credentials in headers and in the query, and a trace from a key that
+    /// may not read. The caller's own credential for a provider is among what is withheld.
+    pub(super) fn guarded(mut self, configuration: &Configuration) -> Self {
+        let keys = configuration.keys.as_deref().unwrap_or_default();
+        let is_router_key =
+            |value: &str| !keys.is_empty() && (keys::find(keys, value).is_some() || outside::holds_secret(value));
+        self.withheld.extend(headers::withhold(&mut self.headers, is_router_key));
+        if !self.query.is_empty() {
+            self.query = open_query(&self.query, is_router_key);
+        }
+        self.may_read = self.key.as_ref().is_none_or(|name| keys.iter().any(|key| key.name == *name && key.read));
+        self.debug &= self.may_read;
+        self
+    }
 }
 
 pub(super) fn too_large(most: usize) -> Failure {
@@ -76,7 +101,18 @@ pub(super) async fn read(
     }
     let debug = head.headers.get("x-debug").is_some_and(|value| value == "true" || value == "1");
     let query = head.uri.query().map_or_else(String::new, |query| format!("?{query}"));
-    Ok(Call { id, client, key, headers: head.headers, query, body, debug, _room: room })
+    Ok(Call {
+        id,
+        client,
+        key,
+        headers: head.headers,
+        query,
+        body,
+        withheld: Vec::new(),
+        debug,
+        may_read: true,
+        _room: room,
+    })
 }
 
 /// Reads a body that may have `most` bytes and has to come in at some pace. `said` is its `content-length`.

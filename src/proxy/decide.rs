@@ -71,6 +71,10 @@ pub(super) struct Wanted {
     pub(super) json: bool,
 }
 
+/// What stands in the place of an explanation that the key of a call may not read.
+const NOT_SHOWN: &str =
+    "the request was decided, and no provider was called; this key has no permission to read the explanation";
+
 /// What was learnt since a call was decided.
 #[derive(Debug, Default)]
 pub(super) struct News {
@@ -120,7 +124,7 @@ pub(super) fn decide(
             cost,
             microseconds: Some(microseconds),
         };
-        words = wanted.words.then(|| explanation.human(false));
+        words = wanted.words.then(|| if call.may_read { explanation.human(false) } else { NOT_SHOWN.to_owned() });
         json = wanted.json.then(|| explanation.json());
     }
     let effective: Vec<Effective> =

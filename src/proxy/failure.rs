@@ -1,10 +1,13 @@
 //! A request that failed: whose fault it is, and the one place where that becomes an answer.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 
+use crate::state::outside;
 use crate::wire::overflow::Overflow;
 use crate::wire::refused::Refused;
 use crate::wire::{Client, reply};
@@ -50,11 +53,16 @@ pub(super) struct Failure {
 }
 
 impl Failure {
+    /// Creates a failure. Secrets in its message are hidden: providers repeat what they were sent.
     pub(super) fn new(blame: Blame, status: u16, message: impl Into<String>) -> Self {
+        let message = message.into();
         Self {
             blame,
             status,
-            message: message.into(),
+            message: match outside::hide(&message) {
+                Cow::Borrowed(_) => message,
+                Cow::Owned(hidden) => hidden,
+            },
             headers: Vec::new(),
             body: None,
             is_too_long: false,
@@ -81,7 +89,7 @@ impl Failure {
         let message = &self.message;
         let code = self.is_too_long.then_some("context_length_exceeded");
         let body = match self.body {
-            Some(body) => Body::from(body),
+            Some(body) => Body::from(outside::hide_bytes(&body).map_or(body, Bytes::from)),
             None => Body::from(reply::error_body(client, self.status, message, code, request_id)),
         };
         let mut response = Response::new(body);

@@ -22,6 +22,7 @@ use crate::proxy::recording::Entry;
 use crate::proxy::tally::Tally;
 use crate::proxy::unread::Unread;
 use crate::proxy::{Active, App, attempts, outgoing, upstream};
+use crate::state::outside;
 use crate::state::usage::Attempt;
 use crate::wire::Client;
 
@@ -135,10 +136,10 @@ impl Notes {
             if let Some(mut trace) = self.trace {
                 trace["warnings"] = json!(self.lost);
                 trace["attempts"] = json!(self.tried);
-                put("x-router-trace", &header_json(trace));
+                put("x-router-trace", &outside::hide_known(&header_json(trace)));
             }
         }
-        put("x-router-warnings", &warnings(&self.lost));
+        put("x-router-warnings", &outside::hide_known(&warnings(&self.lost)));
         if !response.headers().contains_key("request-id")
             && let Ok(value) = HeaderValue::try_from(id)
         {
@@ -167,7 +168,8 @@ async fn answer(app: &App, client: Client, request: Unread, id: &str, notes: &mu
         places.push(gate.enter_named("the router", n).await?);
     }
     let began = app.took(Stage::Queue, began);
-    let call = Arc::new(call::read(id.to_owned(), client, key, request, &gate).await?);
+    let call = call::read(id.to_owned(), client, key, request, &gate).await?;
+    let call = Arc::new(call.guarded(&active.configuration));
     app.took(Stage::Read, began);
     let wanted = Wanted { words: active.dry_run, json: call.debug };
     let began = app.clock.instant();
@@ -300,7 +302,7 @@ async fn count(app: &App, request: Unread, id: &str) -> Result<Response, Failure
     let _place = gate.enter().await?;
     let key = key.map(|key| key.name.clone());
     let call = call::read(id.to_owned(), Client::Messages, key, request, &gate).await?;
-    let call = Arc::new(call);
+    let call = Arc::new(call.guarded(&active.configuration));
     let decided = decided(app, &active, &call, Wanted::default(), None).await?;
     if let Some(attempt) = decided.decision.attempts.first().filter(|_| !active.dry_run) {
         let card = active.plan.program.catalogue.card(attempt.model);
@@ -350,6 +352,7 @@ pub(super) async fn explain(State(app): State<App>, request: Request) -> Respons
                 call.headers.insert(name, value);
             }
         }
+        let call = call.guarded(&active.configuration);
         let wanted = Wanted { words: false, json: true };
         decided(&app, &active, &Arc::new(call), wanted, None).await
     };

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue};
 use sha2::{Digest as _, Sha256};
 
 use crate::config::Configuration;
 use crate::config::service::RouterKey;
 use crate::proxy::failure::{Blame, Failure};
-use crate::proxy::headers;
+use crate::state::outside;
+use crate::wire::credential::holds_key;
 
 /// What a caller may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,32 +24,23 @@ pub(super) enum Permission {
     Any,
 }
 
-/// The key of a caller; none where nobody needs one.
+/// The most values that are compared with the keys of the router.
+const CANDIDATES_MAX: usize = 16;
+
+/// Returns the key of a caller, or `None` where nobody needs one. A key is looked for in `x-router-key`, `x-api-key` and
+/// `Authorization`, in every value of each; one that is right is enough.
 pub(super) fn authenticate<'c>(
     configuration: &'c Configuration,
     headers: &HeaderMap,
     permission: Permission,
 ) -> Result<Option<&'c RouterKey>, Failure> {
     let Some(keys) = &configuration.keys else { return Ok(None) };
-    let missing = |message: &str| {
-        Failure::new(Blame::Client, 401, message)
-            .with_header("www-authenticate", "Bearer")
-            .with_header("x-should-retry", "false")
-    };
-    let Some(sent) = sent(headers) else {
-        return Err(missing(
-            "this router wants a key of its own: send `Authorization: Bearer KEY`, or `x-api-key: KEY`",
-        ));
-    };
-    let hash: [u8; 32] = Sha256::digest(sent.as_bytes()).into();
-    // Every key is compared whole, so that the time says nothing about which one it nearly was.
-    let mut found = None;
-    for key in keys {
-        if same(&key.hash, &hash) {
-            found = Some(key);
-        }
-    }
-    let key = found.ok_or_else(|| missing("the router does not know this key"))?;
+    let found = candidates(headers).take(CANDIDATES_MAX).find_map(|sent| {
+        let key = find(keys, sent)?;
+        outside::know_caller(sent);
+        Some(key)
+    });
+    let key = found.ok_or_else(|| unknown(headers))?;
     let may = match permission {
         Permission::Read => key.read,
         Permission::Write => key.write,
@@ -62,12 +54,49 @@ pub(super) fn authenticate<'c>(
     Ok(Some(key))
 }
 
-fn sent(headers: &HeaderMap) -> Option<&str> {
-    let bearer = headers::text(headers, "authorization").and_then(|value| {
+/// Returns the key that a text is. Every key is compared whole, so that the time says nothing about which one it nearly was.
+pub(super) fn find<'c>(keys: &'c [RouterKey], sent: &str) -> Option<&'c RouterKey> {
+    let hash: [u8; 32] = Sha256::digest(sent.as_bytes()).into();
+    let mut found = None;
+    for key in keys {
+        if same(&key.hash, &hash) {
+            found = Some(key);
+        }
+    }
+    found
+}
+
+/// The values that may be a key of the router, in the order in which they are looked at.
+fn candidates(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let plain = |name: &str| headers.get_all(name).into_iter().filter_map(text_of);
+    let bearer = headers.get_all("authorization").into_iter().filter_map(text_of).filter_map(|value| {
         let (scheme, key) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
+        scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
     });
-    bearer.or_else(|| headers::text(headers, "x-api-key").map(str::trim)).filter(|key| !key.is_empty())
+    plain("x-router-key").chain(plain("x-api-key")).chain(bearer).filter(|key| !key.is_empty())
+}
+
+fn text_of(value: &HeaderValue) -> Option<&str> {
+    std::str::from_utf8(value.as_bytes()).ok().map(str::trim)
+}
+
+/// The failure of a request without a key that the router knows. It repeats nothing of what was sent.
+fn unknown(headers: &HeaderMap) -> Failure {
+    const WAYS: &str = "`x-router-key: KEY`, `x-api-key: KEY` or `Authorization: Bearer KEY`";
+    let names = ["x-router-key", "x-api-key", "authorization", "api-key", "x-goog-api-key"];
+    let any = |is: fn(&HeaderValue) -> bool| names.iter().any(|name| headers.get_all(*name).into_iter().any(is));
+    let message = if any(|value| holds_key(value.as_bytes())) {
+        "the credential in this request is one of a provider, and this router needs a key of its own: send it as \
+         `x-router-key: KEY` (Claude Code: `ANTHROPIC_CUSTOM_HEADERS=\"x-router-key: KEY\"`)"
+            .to_owned()
+    } else if any(|value| !value.is_empty()) {
+        format!("the router does not know this key: send one of the router's own keys as {WAYS}")
+    } else {
+        format!("this router needs a key of its own: send it as {WAYS}")
+    };
+    Failure::new(Blame::Client, 401, message)
+        .with_header("www-authenticate", "Bearer")
+        .with_header("x-should-retry", "false")
 }
 
 fn same(one: &[u8; 32], other: &[u8; 32]) -> bool {

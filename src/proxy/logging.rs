@@ -1,17 +1,20 @@
 //! The log: on the console, in a file that is set aside when it is full, as text or as JSON. A thread of its own writes the
 //! file, so that no request waits for a disk; when it falls behind, lines are left out and counted.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use crate::config::logging::Logging;
+use crate::state::outside;
 use crate::state::rotating::{Rotating, Settings};
 
 /// The most lines that wait to be written.
@@ -65,8 +68,48 @@ fn layer<W>(json: bool, writer: W) -> Box<dyn Layer<Registry> + Send + Sync>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let plain = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(writer);
+    let plain = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(Clean(writer));
     if json { plain.json().flatten_event(true).boxed() } else { plain.boxed() }
+}
+
+/// Writes each event on one line: the formatter hands an event over as one text with its line end. Secrets are hidden, and
+/// what came from outside can neither end the line nor steer a terminal.
+#[derive(Debug, Clone)]
+struct Clean<W>(W);
+
+struct CleanLine<W> {
+    writer: W,
+    /// What looks like a secret is looked for too: providers' messages come as warnings.
+    by_form: bool,
+}
+
+impl<W: Write> Write for CleanLine<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        let line = text.strip_suffix('\n').unwrap_or(&text);
+        let hidden = if self.by_form { outside::hide(line) } else { outside::hide_known(line) };
+        match (outside::one_line(&hidden), &hidden, &text) {
+            (Cow::Borrowed(_), Cow::Borrowed(_), Cow::Borrowed(_)) => self.writer.write_all(bytes)?,
+            (clean, ..) => self.writer.write_all(format!("{clean}\n").as_bytes())?,
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+impl<'w, W: MakeWriter<'w>> MakeWriter<'w> for Clean<W> {
+    type Writer = CleanLine<W::Writer>;
+
+    fn make_writer(&'w self) -> Self::Writer {
+        CleanLine { writer: self.0.make_writer(), by_form: true }
+    }
+
+    fn make_writer_for(&'w self, meta: &Metadata<'_>) -> Self::Writer {
+        CleanLine { writer: self.0.make_writer_for(meta), by_form: *meta.level() <= Level::WARN }
+    }
 }
 
 #[derive(Debug, Clone)]

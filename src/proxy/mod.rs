@@ -54,6 +54,7 @@ use tower_http::compression::{CompressionLayer, CompressionLevel};
 use crate::config::Configuration;
 use crate::config::cache::Place;
 use crate::config::providers::Provider;
+use crate::config::secrets;
 use crate::config::service::Tuning;
 use crate::features::tokens::Counter;
 use crate::lang::input::Fact;
@@ -73,6 +74,7 @@ use crate::state::State;
 use crate::state::cache::Cache;
 use crate::state::clock::Clock;
 use crate::state::names::Names;
+use crate::state::outside;
 use crate::state::store::Store;
 
 pub(crate) use crate::proxy::upstream::reason;
@@ -148,6 +150,18 @@ impl Active {
 }
 
 impl Active {
+    /// Every secret of the configuration and of the headers that rules set.
+    pub fn secrets(&self) -> Vec<String> {
+        let configured = self.configuration.secrets.iter().map(|secret| secret.reveal().to_owned());
+        let program = &self.plan.program;
+        let rules = program.rules.iter().chain(&program.adjusts).chain(&program.default);
+        let set = rules.flat_map(|rule| &rule.settings).filter_map(|(setting, _)| match setting {
+            Setting::Header(name, value) if secrets::is_credential(name, value) => Some(secrets::of_value(value)),
+            _ => None,
+        });
+        configured.chain(set.flatten()).collect()
+    }
+
     /// Where answers are kept, and whether compressed; none where nobody wants it.
     fn cache_place(&self) -> Option<(Place, bool)> {
         let asked = self.configuration.cache.as_ref().map(|cache| (cache.place.clone(), cache.compress));
@@ -222,6 +236,7 @@ impl App {
         store: Arc<dyn Store>,
         tasks: Tasks,
     ) -> Result<Self, reqwest::Error> {
+        outside::know(active.secrets());
         let provider = rustls::crypto::ring::default_provider();
         // A second installation is refused, and is no harm: it would be the same.
         let _ = provider.install_default();
@@ -318,6 +333,7 @@ impl App {
     /// Serves this from the next request on. Where the recording cannot be written as it is asked for now, it stays as
     /// it was.
     pub fn replace(&self, active: Active) {
+        outside::know(active.secrets());
         let wanted = &active.configuration.record;
         let known = self.recording.load_full();
         let other_keys = self.active().configuration.encryption != active.configuration.encryption;

@@ -235,6 +235,7 @@ fn changes(card: &Card, effective: &Effective, max_tokens: Option<u64>, asked: &
 /// own, and those of the rules. Its key is put there before each call (`headers_with_key`).
 fn headers_of(call: &Call, provider: &Provider, effective: &Effective, api: Api, same: bool) -> HeaderMap {
     let mut headers = if same { headers::to_upstream(&call.headers) } else { HeaderMap::new() };
+    let own_version = headers.contains_key("anthropic-version");
     let mut put = |name: &str, value: &str| {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             headers.insert(name, value);
@@ -242,7 +243,7 @@ fn headers_of(call: &Call, provider: &Provider, effective: &Effective, api: Api,
     };
     put("content-type", "application/json");
     put("accept-encoding", "identity");
-    if api == Api::Messages && (!same || !call.headers.contains_key("anthropic-version")) {
+    if api == Api::Messages && !own_version {
         put("anthropic-version", ANTHROPIC_VERSION);
     }
     for (name, value) in &provider.headers {

@@ -1,6 +1,7 @@
 //! Traffic, written down for `router replay` and `router diff --traffic`: a line for each request that was decided. A thread
 //! of its own writes; when it falls behind, lines are left out and counted, and no request waits.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,10 +11,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::config::Record;
-use crate::lang::diagnostic::secret;
 use crate::proxy::call::Call;
 use crate::proxy::decide::Decided;
 use crate::proxy::{Active, App, headers};
+use crate::state::outside;
 use crate::state::rotating::{self, Rotating};
 use crate::state::seal::Seal;
 use crate::tools::request::{self, Recorded};
@@ -135,7 +136,7 @@ impl Entry {
         let now = app.clock.zoned().timestamp();
         let time = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
         let path = call.client.path();
-        let hidden = |text: &str| secret::hide(text).into_owned();
+        let hidden = |text: &str| outside::hide(text).into_owned();
         let line = Line {
             time: Some(format!("{time:.3}")),
             id: Some(call.id.clone()),
@@ -144,7 +145,7 @@ impl Entry {
             session: decided.session.as_deref().map(hidden),
             user: decided.user.as_deref().map(hidden),
             path: Some(path.to_owned()),
-            headers: headers::for_rules(&call.headers)
+            headers: headers::for_recording(&call.headers, &call.withheld)
                 .into_iter()
                 .map(|(name, value)| (name, hidden(&value)))
                 .collect(),
@@ -237,6 +238,9 @@ fn write_all(
         };
         let size = waiting.call.body.len();
         let mut line = complete(*waiting, bodies).written();
+        if let Cow::Owned(hidden) = outside::hide_known(&line) {
+            line = hidden;
+        }
         if let Some(seal) = seal {
             line = sealed::line(&line, seal);
         }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::proxy::{Active, App};
+use crate::state::outside;
 
 /// How often the files are looked at. Looking works on every file system, also where a folder is mounted or swapped.
 const EVERY: Duration = Duration::from_millis(500);
@@ -100,7 +101,7 @@ impl Report {
 
     fn add(&self, problem: Option<&str>, now: i64) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.problem = problem.map(str::to_owned);
+        state.problem = problem.map(|problem| outside::hide(problem).into_owned());
         if problem.is_none() {
             state.succeeded += 1;
             state.succeeded_at = Some(now);
@@ -199,7 +200,10 @@ fn reload(app: &App, load: &Load, mut before: Watched) -> Watched {
             }
             Err(why) => {
                 app.reload.add(Some(&why), app.clock.unix_seconds());
-                tracing::error!("what changed is wrong, what served goes on serving: {why}");
+                // Of an explanation with several lines each is an event: an event never makes a second line.
+                let (first, rest) = why.split_once('\n').unwrap_or((&why, ""));
+                tracing::error!("what changed is wrong, what served goes on serving: {first}");
+                rest.lines().for_each(|line| tracing::error!("{line}"));
             }
         }
         return after;

@@ -1,6 +1,7 @@
 //! The answer on its way back: given on as it comes where the client speaks the provider's API, translated event by event
 //! where it does not. A provider that breaks off ends the stream with an error, never as if it had succeeded.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -13,8 +14,9 @@ use tokio_util::sync::CancellationToken;
 use crate::proxy::failure::{Blame, Failure};
 use crate::proxy::headers;
 use crate::proxy::record::Recorder;
-use crate::proxy::upstream::{ANSWER_BYTES_MAX, Begun, reason};
+use crate::proxy::upstream::{ANSWER_BYTES_MAX, Begun, reason, word_of};
 use crate::state::health::Fault;
+use crate::state::outside;
 use crate::wire::event::{Answer, Decoder, Event, Usage, assemble, status_of};
 use crate::wire::ids::Names;
 use crate::wire::overflow::Overflow;
@@ -81,7 +83,7 @@ pub(super) fn stream_of(body: Body) -> Response {
 
 /// A stream that broke off or ended with an error.
 fn fault(kind: &str) -> Fault {
-    Fault { what: kind.to_owned(), ..Fault::default() }
+    Fault { what: word_of(kind).to_owned(), ..Fault::default() }
 }
 
 // --- the same API: bytes as they come ----------------------------------------------------------------------------------
@@ -195,8 +197,8 @@ impl Passing {
         };
         match next {
             Next::Bytes(bytes) => {
-                self.observe(&bytes);
-                Some(bytes)
+                let says_error = self.observe(&bytes);
+                Some(if says_error { outside::hide_bytes(&bytes).map_or(bytes, Bytes::from) } else { bytes })
             }
             Next::End | Next::Silence => {
                 self.over = true;
@@ -219,13 +221,15 @@ impl Passing {
         Bytes::from(out)
     }
 
-    fn observe(&mut self, bytes: &Bytes) {
+    /// Reads along; returns whether an error is said.
+    fn observe(&mut self, bytes: &Bytes) -> bool {
         let end = bytes.get(bytes.len().saturating_sub(TAIL)..).unwrap_or_default();
         self.tail.extend_from_slice(end);
         self.tail.drain(..self.tail.len().saturating_sub(TAIL));
         let mut events = Vec::new();
         self.decoder.push(bytes, &mut events);
         self.take(&events);
+        events.iter().any(|event| matches!(event, Event::Error { .. }))
     }
 
     fn take(&mut self, events: &[Event]) {
@@ -265,7 +269,7 @@ impl Passing {
             .find_map(|event| if let Event::Error { message, .. } = event { Some(message) } else { None })?;
         let message = why.map_or_else(|| message.clone(), |why| format!("the upstream broke off: {why}"));
         tracing::warn!("{message}");
-        let body = reply::stream_error(self.client, &message);
+        let body = reply::stream_error(self.client, &outside::hide(&message));
         Some(Bytes::from(body))
     }
 }
@@ -419,6 +423,11 @@ impl Translating {
                 Some(said) => self.writer.write(&[said], &mut out),
                 None => self.writer.write(std::slice::from_ref(event), &mut out),
             }
+        }
+        if events.iter().any(|event| matches!(event, Event::Error { .. }))
+            && let Cow::Owned(hidden) = outside::hide(&out)
+        {
+            out = hidden;
         }
         if !out.is_empty() {
             self.ready.push_back(Bytes::from(out));

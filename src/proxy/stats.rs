@@ -12,6 +12,7 @@ use crate::proxy::keys::{self, Permission};
 use crate::proxy::{Active, App, metrics};
 use crate::state::facts;
 use crate::state::ledger::{self, Caller};
+use crate::state::outside;
 use crate::state::usage::{BY, By, Row, Sums, Totals};
 use crate::traffic::report::usd;
 use crate::wire::Client;
@@ -275,7 +276,8 @@ pub(super) async fn metrics(State(app): State<App>, headers: HeaderMap) -> Respo
     if let Err(failure) = keys::authenticate(&active.configuration, &headers, Permission::Read) {
         return failure.answer(Client::Messages, &app.request_id());
     }
-    let mut response = Response::new(axum::body::Body::from(app.metrics.text(&gauges(&app, &active).await)));
+    let text = app.metrics.text(&gauges(&app, &active).await);
+    let mut response = Response::new(axum::body::Body::from(outside::hide_known(&text).into_owned()));
     let kind = axum::http::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert("content-type", kind);
     response

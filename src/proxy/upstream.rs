@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::config::providers::Provider;
 use crate::proxy::App;
 use crate::proxy::outgoing::Outgoing;
+use crate::state::outside;
 use crate::wire::event::{Decoder, Event, status_of};
 use crate::wire::overflow::Overflow;
 use crate::wire::refused::{self, Refused};
@@ -22,6 +23,8 @@ pub(super) const TOTAL: Duration = Duration::from_hours(1);
 pub(super) const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// How much of a body that is no answer is read, in bytes.
 const ERROR_BYTES_MAX: usize = 1 << 20;
+/// How much of a provider's message is read, in characters.
+const MESSAGE_CHARS_MAX: usize = 8_000;
 /// How much of a message that is no JSON is shown, in characters.
 const SHOWN_CHARS_MAX: usize = 300;
 
@@ -184,7 +187,16 @@ fn error_at_once(who: &str, kind: &str, message: &str) -> Refusal {
         let refusal = Refusal::of_connection(400, "too long", told);
         return Refusal { try_next: false, by_provider: false, overflow: Some(overflow), ..refusal };
     }
-    Refusal::of_connection(status_of(kind), kind, format!("{who}: {message}"))
+    Refusal::of_connection(status_of(kind), word_of(kind), format!("{who}: {message}"))
+}
+
+/// The longest word of a provider that statistics show, in bytes.
+const WORD_BYTES_MAX: usize = 64;
+
+/// The kind of an error as statistics show it: a word of a provider, unless it is something else.
+pub(super) fn word_of(kind: &str) -> &str {
+    let plain = kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
+    if plain && kind.len() <= WORD_BYTES_MAX && !outside::holds_secret(kind) { kind } else { "error" }
 }
 
 async fn refusal(
@@ -235,7 +247,7 @@ fn message_of(body: &[u8]) -> String {
         value["error"]["message"].as_str().or_else(|| value["error"].as_str()).or_else(|| value["message"].as_str())
     });
     if let Some(message) = found {
-        return message.to_owned();
+        return message.chars().take(MESSAGE_CHARS_MAX).collect();
     }
     let text = String::from_utf8_lossy(body);
     let is_page = text.trim_start().starts_with('<');

@@ -7,6 +7,8 @@ pub mod health;
 pub mod ledger;
 pub mod limits;
 pub mod names;
+pub mod outside;
+pub mod private;
 pub mod rotating;
 pub mod seal;
 pub mod sessions;

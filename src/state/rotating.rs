@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::state::private;
+
 /// How a file is set aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -28,15 +30,8 @@ pub struct Rotating {
 impl Rotating {
     /// Opens the file, and makes it and its folder where there are none. Only its owner may read it.
     pub fn open(settings: Settings) -> std::io::Result<Self> {
-        if let Some(folder) = settings.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder)?;
-        }
-        let mut options = File::options();
-        options.create(true).append(true);
-        // What is written is nobody else's business.
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&settings.path)?;
+        private::create_folder_of(&settings.path)?;
+        let file = private::append(&settings.path)?;
         let size = file.metadata()?.len();
         Ok(Self { settings, file, size })
     }
@@ -64,14 +59,8 @@ impl Rotating {
         let aside = (1..=self.settings.max_files).map(|n| numbered(&path, n, ""));
         for file in std::iter::once(path.clone()).chain(aside).filter(|file| file.is_file()) {
             let mut changed = false;
-            let mut beside = file.as_os_str().to_owned();
-            beside.push(".new");
-            let beside = PathBuf::from(beside);
-            let mut options = File::options();
-            options.create(true).truncate(true).write(true);
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            let mut written = std::io::BufWriter::new(options.open(&beside)?);
+            let (beside, writing) = private::create_beside(&file)?;
+            let mut written = std::io::BufWriter::new(writing);
             let mut lines = std::io::BufReader::new(File::open(&file)?);
             let mut line = String::new();
             while lines.read_line(&mut line)? > 0 {
@@ -119,12 +108,10 @@ fn numbered(path: &Path, n: u32, packed: &str) -> PathBuf {
 }
 
 fn pack(from: &Path, to: &Path) -> std::io::Result<()> {
-    let mut options = File::options();
-    options.create(true).truncate(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut encoder = flate2::write::GzEncoder::new(options.open(to)?, flate2::Compression::default());
+    let (beside, packed) = private::create_beside(to)?;
+    let mut encoder = flate2::write::GzEncoder::new(packed, flate2::Compression::default());
     std::io::copy(&mut File::open(from)?, &mut encoder)?;
     encoder.finish()?.sync_all()?;
+    std::fs::rename(&beside, to)?;
     std::fs::remove_file(from)
 }

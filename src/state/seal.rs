@@ -12,6 +12,7 @@ use ring::hkdf::{HKDF_SHA256, Prk, Salt};
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 use crate::state::clock::Clock;
+use crate::state::private;
 
 const MAGIC: &[u8; 3] = b"CR1";
 const HEAD: usize = MAGIC.len() + 8;
@@ -101,23 +102,17 @@ fn bound(era: u64, place: &[u8]) -> Vec<u8> {
 /// The master key of a file, which is made where there is none. Only its owner may read it.
 pub fn master_of(path: &Path) -> Result<Master, String> {
     let fail = |error: &std::io::Error| format!("security.encryption: {}: {error}", path.display());
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder).map_err(|error| fail(&error))?;
-    }
+    private::create_folder_of(path).map_err(|error| fail(&error))?;
     let mut master = [0; 32];
     SystemRandom::new().fill(&mut master).map_err(|_| "security.encryption: no random numbers".to_owned())?;
     // Written beside and linked into place: of several routers that start at once one wins, and nobody reads half a key.
-    let beside = path.with_extension(format!("new-{}", std::process::id()));
-    let mut options = std::fs::File::options();
-    options.create(true).truncate(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    if !path.exists() {
-        let written = options.open(&beside).and_then(|mut file| {
-            std::io::Write::write_all(&mut file, &master)?;
-            file.sync_all()?;
-            std::fs::hard_link(&beside, path)
-        });
+    if path.exists() {
+        private::ensure(path).map_err(|error| fail(&error))?;
+    } else {
+        let (beside, mut file) = private::create_beside(path).map_err(|error| fail(&error))?;
+        let written = std::io::Write::write_all(&mut file, &master)
+            .and_then(|()| file.sync_all())
+            .and_then(|()| std::fs::hard_link(&beside, path));
         let _ = std::fs::remove_file(&beside);
         if let Err(error) = written.as_ref()
             && error.kind() != std::io::ErrorKind::AlreadyExists

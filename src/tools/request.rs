@@ -6,8 +6,10 @@ use serde_json::value::RawValue;
 use crate::features::tokens::Counter;
 use crate::features::{Call, Request};
 use crate::lang::catalogue::{Catalogue, Tokenizer, Vocabulary};
+use crate::lang::diagnostic::secret;
 use crate::lang::input::Features;
 use crate::wire::chat::{BadBody, Chat};
+use crate::wire::credential::{HeaderClass, header_class, is_credential_value};
 use crate::wire::{Client, request};
 
 /// The largest request file, in bytes.
@@ -65,7 +67,8 @@ pub fn read(bytes: &[u8], client: Option<Client>) -> Result<Recorded, BadBody> {
     if let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(bytes) {
         let body = envelope.body.get().as_bytes().to_vec();
         let by_path = envelope.path.as_deref().map(Client::at);
-        let headers = envelope.headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+        let headers = envelope.headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value));
+        let headers = headers.filter(|(name, value)| is_seen_by_rules(name, value)).collect();
         let client = client.or(by_path).unwrap_or_else(|| client_of(&body));
         return Ok(Recorded { client, body, headers });
     }
@@ -73,6 +76,15 @@ pub fn read(bytes: &[u8], client: Option<Client>) -> Result<Recorded, BadBody> {
     let body = raw.get().as_bytes().to_vec();
     let client = client.unwrap_or_else(|| client_of(&body));
     Ok(Recorded { client, body, headers: Vec::new() })
+}
+
+/// Whether rules see a header of a recorded request: a router that serves withholds credentials from them.
+pub fn is_seen_by_rules(name: &str, value: &str) -> bool {
+    match header_class(name) {
+        HeaderClass::Known | HeaderClass::Hop => true,
+        HeaderClass::Credential => false,
+        HeaderClass::Unknown => value != secret::HIDDEN_VALUE && !is_credential_value(value.as_bytes()),
+    }
 }
 
 /// Which API a bare body is for.

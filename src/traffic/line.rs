@@ -55,7 +55,7 @@ pub struct Line {
     /// The path that was called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// Its headers, without credentials.
+    /// Its headers: every name, and the values of those that went on to a provider.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
     /// What rules can ask about, where bodies are not recorded: no text of it.
@@ -97,6 +97,7 @@ impl Line {
         }
         if let Some(fields) = &mut line.fields {
             fields.headers.clone_from(&line.headers);
+            fields.headers.retain(|name, value| request::is_seen_by_rules(name, value));
             return Ok((line, None));
         }
         // A bare body: its own `model` is what it asks for, and nothing is known of what became of it.

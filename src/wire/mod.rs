@@ -5,6 +5,7 @@
 //! [`event::Event`] → `reply`. What an API of a provider is, is one row of [`provider::TABLE`].
 
 pub mod chat;
+pub mod credential;
 pub mod event;
 pub mod foreign;
 pub mod ids;

@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 
 /// What stands in the place of a secret.
 const HIDDEN: char = '•';
+/// What stands in the place of a value that is hidden whole.
+pub const HIDDEN_VALUE: &str = "(hidden)";
 
 /// The marks of keys: Anthropic, OpenAI, OpenRouter, Groq, Google, GitHub, GitLab, AWS, Slack, Hugging Face, Stripe, xAI,
 /// JSON web tokens, private keys, and what is sent behind `Bearer`.

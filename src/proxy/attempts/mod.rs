@@ -79,7 +79,7 @@ pub(super) async fn follow(
                 let card = active.plan.program.catalogue.card(decided.decision.attempts[index].model);
                 notes.lost = lost;
                 notes.target = Some((card.provider.clone(), card.name.clone()));
-                tracing::info!(request = %call.id, rule = %decided.rule, asked = %decided.asked, model = %card.full_name(), "answered");
+                tracing::info!(request = %call.id, rule = %decided.rule, asked = shown(&decided.asked), model = %card.full_name(), "answered");
                 keep(app, active, call, decided, index);
                 // What is kept is what the first target of the decision answered.
                 return Ok(match notes.asking.take().filter(|_| index == 0) {
@@ -102,6 +102,14 @@ pub(super) async fn follow(
     }
     let failure = last.unwrap_or_else(|| Failure::new(Blame::Rules, 500, "the rules name no target"));
     Err(failure)
+}
+
+/// The longest name of a model that is logged as a client sent it, in characters.
+const ASKED_CHARS_MAX: usize = 200;
+
+/// A name that a client sent, as it is logged: as a text in quotes, so that it cannot pass for other fields.
+fn shown(asked: &str) -> &str {
+    asked.char_indices().nth(ASKED_CHARS_MAX).map_or(asked, |(end, _)| asked.get(..end).unwrap_or_default())
 }
 
 /// What a client gets whom the rules send to nobody.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::state::cache::{Key, name};
+use crate::state::private;
 
 /// Answers in a folder.
 #[derive(Debug, Clone)]
@@ -14,20 +15,14 @@ pub struct Folder {
     bytes_max: u64,
     /// About: other routers may share the folder.
     bytes: Arc<AtomicU64>,
-    serial: Arc<AtomicU64>,
 }
 
 impl Folder {
     /// Opens a folder, and makes it where there is none.
     pub fn open(path: &Path, bytes_max: u64) -> std::io::Result<Self> {
-        std::fs::create_dir_all(path)?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))?;
-        }
+        private::own_folder(path)?;
         let bytes = files(path).iter().map(|(_, _, size)| size).sum();
-        Ok(Self { path: path.to_owned(), bytes_max, bytes: Arc::new(AtomicU64::new(bytes)), serial: Arc::default() })
+        Ok(Self { path: path.to_owned(), bytes_max, bytes: Arc::new(AtomicU64::new(bytes)) })
     }
 
     fn file(&self, key: &Key) -> PathBuf {
@@ -62,15 +57,9 @@ impl Folder {
         if self.bytes.fetch_add(size, Ordering::Relaxed) + size > self.bytes_max {
             self.make_room(size);
         }
-        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
-        let beside = self.path.join(format!("{}-{serial}.new", std::process::id()));
         let mut bytes = until.to_be_bytes().to_vec();
         bytes.extend_from_slice(packed);
-        let written = std::fs::write(&beside, bytes).and_then(|()| std::fs::rename(&beside, path));
-        if written.is_err() {
-            let _ = std::fs::remove_file(&beside);
-        }
-        written
+        private::replace(path, &bytes)
     }
 
     /// Goes through all answers, and changes them.

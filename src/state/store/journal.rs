@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use crate::state::State;
 use crate::state::clock::Clock;
 use crate::state::ledger::{Claim, Held, Window};
+use crate::state::private;
 use crate::state::store::{Answered, Ask, Note};
 use crate::state::usage::{self, By, Outcome, Row, Sums, Tokens, Totals};
 
@@ -106,13 +107,11 @@ impl Journal {
     /// router died counts as spent, at the most that it can have cost.
     pub fn open(path: &Path, state: &State, clock: &Clock) -> Result<Self, String> {
         let said = |error: &dyn std::fmt::Display| format!("store: {}: {error}", path.display());
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(|error| said(&error))?;
-        }
+        private::create_folder_of(path).map_err(|error| said(&error))?;
         let lock = lock(path, clock).map_err(|error| said(&error))?;
+        private_files(path).map_err(|error| said(&error))?;
         let mut connection = Connection::open(path).map_err(|error| said(&error))?;
         prepare(&connection).map_err(|error| said(&error))?;
-        private(path).map_err(|error| said(&error))?;
         recover(&mut connection, clock).map_err(|error| said(&error))?;
         load(&connection, state, clock).map_err(|error| said(&error))?;
         let (sender, receiver) = channel();
@@ -246,7 +245,7 @@ fn tags(text: &str) -> Vec<String> {
 fn lock(path: &Path, clock: &Clock) -> Result<std::fs::File, String> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
-    let file = std::fs::File::options().create(true).append(true).open(name).map_err(|error| error.to_string())?;
+    let file = private::append_no_link(Path::new(&name)).map_err(|error| error.to_string())?;
     let end = clock.moment(LOCK_PATIENCE);
     loop {
         match file.try_lock() {
@@ -264,14 +263,18 @@ fn lock(path: &Path, clock: &Clock) -> Result<std::fs::File, String> {
     }
 }
 
-/// Who called what for how much is nobody else's business.
-fn private(path: &Path) -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+/// Creates the file, which `SQLite` gives the same permissions to whatever it writes beside it, and makes private what is
+/// there: who called what for how much is nobody else's business.
+fn private_files(path: &Path) -> std::io::Result<()> {
+    private::ensure(path)?;
+    for suffix in ["-wal", "-shm", "-journal"] {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(suffix);
+        let beside = Path::new(&beside);
+        if beside.is_file() {
+            private::ensure(beside)?;
+        }
     }
-    let _ = path;
     Ok(())
 }
 
