@@ -25,6 +25,7 @@ mod lsp;
 mod property;
 mod providers;
 mod proxy;
+mod responses;
 mod sealed;
 mod sections;
 mod service;

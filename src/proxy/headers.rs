@@ -25,9 +25,22 @@ const NOT_SENT: &[&str] = &[
     "x-debug",
     "x-goog-api-key",
 ];
-/// Headers of an answer that belong to one connection.
-const NOT_RETURNED: &[&str] =
-    &["connection", "keep-alive", "proxy-authenticate", "set-cookie", "te", "trailer", "transfer-encoding", "upgrade"];
+/// Headers of a response that belong to one connection, or that describe bytes that the router may have changed.
+const NOT_RETURNED: &[&str] = &[
+    "alt-svc",
+    "connection",
+    "content-encoding",
+    "etag",
+    "keep-alive",
+    "last-modified",
+    "proxy-authenticate",
+    "proxy-connection",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 /// Headers of an answer that a client acts on, also when the body is translated.
 const RETURNED_ALWAYS: &[&str] = &["retry-after", "retry-after-ms", "x-should-retry"];
 
@@ -40,13 +53,19 @@ pub(super) fn to_upstream(headers: &HeaderMap) -> HeaderMap {
         .collect()
 }
 
-/// The headers of an answer that a client of the same API is sent.
-pub(super) fn to_client(headers: &HeaderMap) -> HeaderMap {
-    headers
-        .iter()
-        .filter(|(name, _)| !NOT_RETURNED.contains(&name.as_str()))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect()
+/// Returns the headers of a response that a client of the same API is sent. A stream has no `content-length`, because the
+/// router may add events to it.
+pub(super) fn to_client(headers: &HeaderMap, is_stream: bool) -> HeaderMap {
+    let is_returned = |name: &HeaderName| {
+        !NOT_RETURNED.contains(&name.as_str()) && !(is_stream && *name == "content-length") && !is_hop(headers, name)
+    };
+    headers.iter().filter(|(name, _)| is_returned(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Tells whether the upstream's `connection` header names a header, which then belongs to that connection alone.
+fn is_hop(headers: &HeaderMap, name: &HeaderName) -> bool {
+    let named = headers.get_all("connection").iter().filter_map(|value| value.to_str().ok());
+    named.flat_map(|value| value.split(',')).any(|one| one.trim().eq_ignore_ascii_case(name.as_str()))
 }
 
 /// The few headers of an answer that are kept when its body is translated.
