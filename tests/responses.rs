@@ -1,7 +1,7 @@
 //! Responses of providers that look like successes and are none: each reaches the second target, and is told as a failure
 //! when there is none. Bounds of streams.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, Read as _, Write as _};
 use std::net::TcpListener;
 
 use serde_json::{Value, json};
@@ -257,11 +257,22 @@ fn a_redis_that_refuses_is_told_as_what_it_is() {
         let upstream = Upstream::always(good(false));
         let mut all: Value = serde_json::from_str(&configuration("openai", &upstream, &upstream)).unwrap();
         all["store"] = json!({"url": url});
-        Router::start(&all.to_string(), "default { route \"p/m\" }").stop()
+        let folder = crate::support::router::Folder::new();
+        folder.file("router.json", all.to_string());
+        folder.file("my.route", "default { route \"p/m\" }");
+        let mut command = crate::support::router::command(&folder.0);
+        command.args(["start", "--port", "0", "--rules", "my.route"]).stdout(std::process::Stdio::piped());
+        let mut child = command.stderr(std::process::Stdio::null()).spawn().unwrap();
+        let out = std::io::BufReader::new(child.stdout.take().unwrap());
+        // The address, then the warning.
+        let warning = out.lines().nth(1).unwrap().unwrap();
+        let _ = child.kill();
+        let _ = child.wait();
+        warning
     };
     assert!(told(&format!("{}/99", url(""))).contains("Redis has no database with the number in `store.url`"));
     let no_tls = told(&url("").replace("redis:", "rediss:"));
-    assert!(no_tls.contains("does not speak TLS"), "{no_tls}");
+    assert!(no_tls.contains("stands for a server with TLS"), "{no_tls}");
     redis.says("CONFIG SET requirepass hidden-right");
     let log = told(&url(":hidden-wrong@"));
     assert!(log.contains("Redis refused the password of `store.url`") && !log.contains("hidden-"), "{log}");

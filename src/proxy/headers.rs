@@ -57,7 +57,7 @@ pub(super) fn to_upstream(headers: &HeaderMap) -> HeaderMap {
 /// router may add events to it.
 pub(super) fn to_client(headers: &HeaderMap, is_stream: bool) -> HeaderMap {
     let is_returned = |name: &HeaderName| {
-        !NOT_RETURNED.contains(&name.as_str()) && !(is_stream && *name == "content-length") && !is_hop(headers, name)
+        !(NOT_RETURNED.contains(&name.as_str()) || is_stream && *name == "content-length" || is_hop(headers, name))
     };
     headers.iter().filter(|(name, _)| is_returned(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }

@@ -207,15 +207,15 @@ impl Passing {
         }
         let next = match self.first.take() {
             Some(first) if !first.is_empty() => Ok(Some(first)),
-            Some(_) | None => loop {
+            Some(_) | None => {
                 let wait = tokio::time::timeout(PING, tokio::time::timeout_at(self.deadline, self.rest.chunk())).await;
                 match wait {
-                    Ok(Ok(next)) => break next.map_err(|error| reason(&error)),
-                    Ok(Err(_)) => break Err("it took too long".to_owned()),
+                    Ok(Ok(next)) => next.map_err(|error| reason(&error)),
+                    Ok(Err(_)) => Err("it took too long".to_owned()),
                     // Only whole events were sent, so that one fits in anywhere.
                     Err(_) => return Some(self.ping()),
                 }
-            },
+            }
         };
         match next {
             Ok(Some(bytes)) => {

@@ -567,14 +567,13 @@ pub(in crate::state) fn trouble(error: &RedisError, setting: &str) -> String {
         (_, Some("NOPERM")) => format!("Redis does not permit the user of `{setting}` what is needed"),
         _ if has(&["DB index", "database"]) => format!("Redis has no database with the number in `{setting}`"),
         (ErrorKind::Parse, _) => format!("the server of `{setting}` does not speak the protocol of Redis"),
-        _ if has(&["InvalidContentType", "corrupt message"]) => {
-            format!("the server of `{setting}` does not speak TLS: write `redis://`, not `rediss://`")
-        }
         _ if has(&["certificate", "UnknownIssuer"]) => {
             format!("the certificate of the server of `{setting}` is not accepted")
         }
-        _ if error.is_connection_dropped() && !error.is_connection_refusal() => {
-            format!("the server of `{setting}` closed the connection: one with TLS wants `rediss://`")
+        (ErrorKind::Io, _) if !error.is_connection_refusal() && !error.is_timeout() => {
+            format!(
+                "the connection to the server of `{setting}` failed: check its address, and that `rediss://` stands for a server with TLS, `redis://` for one without"
+            )
         }
         _ => format!("Redis cannot be reached: {}", said(error)),
     }
