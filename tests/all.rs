@@ -29,6 +29,7 @@ mod property;
 mod providers;
 mod proxy;
 mod reload;
+mod responses;
 mod sealed;
 mod secrets;
 mod sections;

@@ -1,10 +1,21 @@
 //! Work that stays linear: what is read of a text is counted, whatever the text is made of.
 
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
 use claude_router::features::files::in_text;
 use claude_router::features::tables::INJECTED;
+use claude_router::features::tokens::Counter;
 use claude_router::features::work::without_injected;
+use claude_router::features::{Call, Request};
+use claude_router::lang::catalogue::{Tokenizer, Vocabulary};
+use claude_router::lang::input::{Feature, Features as _};
+use claude_router::wire::Client;
+use claude_router::wire::request::decode;
+use serde_json::json;
 
 use crate::support::generate::Random;
+use crate::support::router::Router;
 
 /// The most that scans may look at, for each byte of a text.
 const STEPS_PER_BYTE: usize = 6;
@@ -80,4 +91,59 @@ fn what_agents_inject_is_what_its_definition_says() {
         let text: String = (0..random.below(12)).map(|_| pieces[random.below(pieces.len())].as_str()).collect();
         assert_eq!(without_injected(&text, &mut ()), naive(&text), "{text:?}");
     }
+}
+
+/// What `/health/detailed` says of computations.
+fn computing(router: &Router) -> u64 {
+    router.connect().request("GET", "/health/detailed", &[], "").json()["requests"]["computing"].as_u64().unwrap()
+}
+
+#[test]
+fn work_for_a_client_that_has_gone_comes_to_its_end() {
+    let router = Router::start(
+        r#"{"models": {"echo-1": {"provider": "echo"}}}"#,
+        "rule long { when tokens > 20M route \"echo-1\" }\ndefault { route \"echo-1\" }",
+    );
+    let texts: Vec<serde_json::Value> =
+        (0..400).map(|n| json!({"type": "text", "text": format!("{n} 漢字 and words ").repeat(5_000)})).collect();
+    let body =
+        json!({"model": "echo-1", "max_tokens": 5, "messages": [{"role": "user", "content": texts}]}).to_string();
+    for _ in 0..6 {
+        let mut connection = router.connect();
+        connection.send("POST", "/v1/messages/count_tokens", &[], &body);
+    }
+    let end = Instant::now() + Duration::from_secs(60);
+    while computing(&router) > 0 {
+        assert!(Instant::now() < end);
+        std::thread::yield_now();
+    }
+    assert_eq!(
+        router
+            .messages(&json!({"model": "echo-1", "max_tokens": 5, "messages": [{"role": "user", "content": "x"}]}))
+            .status,
+        200
+    );
+}
+
+#[test]
+fn nothing_is_read_or_counted_once_nobody_waits() {
+    let body = json!({"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "look at src/main.rs ".repeat(1_000)}]});
+    let body = body.to_string();
+    let chat = decode(Client::Messages, body.as_bytes()).unwrap();
+    let tokenizer = Tokenizer { vocabulary: Vocabulary::O200k, factor_percent: 100 };
+    let call = Call { chat: &chat, body: body.as_bytes(), headers: &[], key: None, tokenizer };
+    let counter = Counter::default();
+    let client = Arc::new(());
+    let read = |request: Request<'_>| {
+        let prompt = request.text(Feature::Prompt, None).unwrap().len();
+        let files = [Feature::Files, Feature::FilesAll].map(|feature| request.set(feature).len());
+        let conversation = request.text(Feature::Conversation, None).unwrap().len();
+        (prompt, files, conversation, request.input_tokens())
+    };
+    let (prompt, files, conversation, tokens) = read(Request::new(&call, &counter).watching(Arc::downgrade(&client)));
+    assert!(prompt > 19_000 && files == [1, 1] && conversation > 19_000 && tokens > 4_000);
+    drop(client);
+    let gone = Request::new(&call, &counter).watching(Weak::new());
+    // What frames a message is known without reading it.
+    assert_eq!(read(gone), (0, [0, 0], 0, 4));
 }

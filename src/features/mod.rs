@@ -11,6 +11,7 @@ pub mod work;
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::sync::Weak;
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -50,6 +51,8 @@ impl Call<'_> {
 pub struct Request<'a> {
     call: &'a Call<'a>,
     counter: &'a Counter,
+    /// Points at nothing any more when nobody waits for the decision.
+    client: Option<Weak<()>>,
     prompt: OnceCell<prompt::Prompt>,
     conversation: OnceCell<String>,
     system: OnceCell<String>,
@@ -66,6 +69,7 @@ impl<'a> Request<'a> {
         Self {
             call,
             counter,
+            client: None,
             prompt: OnceCell::new(),
             conversation: OnceCell::new(),
             system: OnceCell::new(),
@@ -77,8 +81,21 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// Stops reading and counting when nobody holds what `client` points at: what is not known by then stays empty.
+    #[must_use]
+    pub fn watching(mut self, client: Weak<()>) -> Self {
+        self.client = Some(client);
+        self
+    }
+
+    /// Whether nobody waits for the decision any more.
+    fn is_abandoned(&self) -> bool {
+        self.client.as_ref().is_some_and(|client| client.strong_count() == 0)
+    }
+
     fn prompt(&self) -> &prompt::Prompt {
-        self.prompt.get_or_init(|| prompt::find(self.call.chat))
+        self.prompt
+            .get_or_init(|| if self.is_abandoned() { prompt::Prompt::default() } else { prompt::find(self.call.chat) })
     }
 
     /// Input tokens of the whole request, exactly.
@@ -128,6 +145,9 @@ impl<'a> Request<'a> {
 
     fn conversation(&self) -> &str {
         self.conversation.get_or_init(|| {
+            if self.is_abandoned() {
+                return String::new();
+            }
             let mut texts: Vec<&str> = Vec::new();
             for message in &self.call.chat.messages {
                 for block in &message.blocks {
@@ -189,7 +209,7 @@ impl Features for Request<'_> {
             | Feature::HistoryTokens => {
                 let parts =
                     self.tokens.get_or_init(|| tokens::Parts::of(chat, self.prompt().message, self.call.tokenizer));
-                Some(parts.bounds(feature, asked, self.counter, &self.prompt().text))
+                Some(parts.bounds(feature, asked, self.counter, &self.prompt().text, &|| self.is_abandoned()))
             }
             Feature::Messages => Some(Self::count(chat.messages.len())),
             Feature::Turns => Some(Self::count(self.prompt().turns)),
@@ -265,6 +285,9 @@ impl Features for Request<'_> {
     }
 
     fn set(&self, feature: Feature) -> Cow<'_, [String]> {
+        if self.is_abandoned() {
+            return Cow::Borrowed(&[]);
+        }
         let found = match feature {
             Feature::Files => self.files.get_or_init(|| files::newest(self.call.chat, self.prompt())),
             Feature::FilesAll => self.files_all.get_or_init(|| files::all(self.call.chat)),

@@ -118,8 +118,16 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// The tokens of a part, as exactly as the thresholds ask for.
-    pub(super) fn bounds(&self, feature: Feature, asked: &[i64], counter: &Counter, prompt: &str) -> Bounds {
+    /// The tokens of a part, as exactly as the thresholds ask for. Nothing is counted any more once `is_abandoned` says
+    /// that nobody waits for it.
+    pub(super) fn bounds(
+        &self,
+        feature: Feature,
+        asked: &[i64],
+        counter: &Counter,
+        prompt: &str,
+        is_abandoned: &dyn Fn() -> bool,
+    ) -> Bounds {
         let settled =
             |bounds: Bounds| !asked.is_empty() && asked.iter().all(|t| (bounds.low >= *t) == (bounds.high >= *t));
         let by_length = self.scaled(self.total(feature, prompt, |text| (0, text.len() as u64)));
@@ -135,16 +143,22 @@ impl<'a> Parts<'a> {
             }
         }
         if !matches!(feature, Feature::PromptTokens | Feature::HistoryTokens) {
-            return self.counted_until(feature, counter, settled);
+            return self.counted_until(feature, counter, settled, is_abandoned);
         }
         self.scaled(self.total(feature, prompt, |text| {
-            let counted = counter.count(vocabulary, text);
+            let counted = if is_abandoned() { 0 } else { counter.count(vocabulary, text) };
             (counted, counted)
         }))
     }
 
     /// Counts text by text, until what is known settles what was asked.
-    fn counted_until(&self, feature: Feature, counter: &Counter, settled: impl Fn(Bounds) -> bool) -> Bounds {
+    fn counted_until(
+        &self,
+        feature: Feature,
+        counter: &Counter,
+        settled: impl Fn(Bounds) -> bool,
+        is_abandoned: &dyn Fn() -> bool,
+    ) -> Bounds {
         let parts: [&[&str]; 3] = match feature {
             Feature::SystemTokens => [&self.system, &[], &[]],
             Feature::ToolsTokens => [&self.tools, &[], &[]],
@@ -153,6 +167,9 @@ impl<'a> Parts<'a> {
         let mut low = if matches!(feature, Feature::SystemTokens | Feature::ToolsTokens) { 0 } else { self.fixed };
         let mut rest: u64 = parts.iter().copied().flatten().map(|text| text.len() as u64).sum();
         for text in parts.iter().copied().flatten() {
+            if is_abandoned() {
+                break;
+            }
             let counted = counter.count(self.tokenizer.vocabulary, text);
             (low, rest) = (low + counted, rest - text.len() as u64);
             let bounds = self.scaled((low, low + rest));

@@ -16,8 +16,9 @@ use crate::lang::ir::Setting;
 use crate::lang::schema::fold::fold;
 use crate::proxy::call::Call;
 use crate::proxy::decide::Decided;
+use crate::proxy::failure::{Blame, Failure};
 use crate::proxy::{Active, App};
-use crate::state::cache::{ANSWER_BYTES_MAX, Cache, Flight, Kept, Key, Leader};
+use crate::state::cache::{ANSWER_BYTES_MAX, Cache, Flight, Kept, Key, Leader, Verdict};
 
 /// How long one call waits for another one that asks the same.
 const FLIGHT: Duration = Duration::from_mins(2);
@@ -43,6 +44,8 @@ pub(super) enum Found {
     Answer(Response, String),
     /// It is not there, and may be kept when it is.
     Missing(Asking),
+    /// Another call that asked the same failed while this one waited for it.
+    Failed(Failure),
     /// Caching is not wanted.
     Off,
 }
@@ -67,20 +70,35 @@ pub(super) async fn find(app: &App, active: &Active, call: &Call, decided: &Deci
     let Some(cache) = app.cache.load_full() else { return Found::Off };
     let Some(ttl) = ttl(active, decided) else { return Found::Off };
     let Some(key) = key(active, call, decided) else { return Found::Off };
-    let mut waited = false;
+    let end = tokio::time::Instant::from_std(app.clock.moment(FLIGHT));
     loop {
         if let Some(kept) = cache.find(&key, app.clock.unix_ms()).await {
             let model = kept.model.clone();
             return Found::Answer(answer(kept), model);
         }
         match cache.flight(&key) {
-            Flight::Lead(leader) => return Found::Missing(Asking { cache, key, ttl, leader: Some(leader) }),
-            // Who has waited once and found nothing asks for itself: the other one failed.
-            Flight::Wait(_) if waited => return Found::Missing(Asking { cache, key, ttl, leader: None }),
+            Flight::Lead(leader) => {
+                // Another leader may have kept its response between the look and this moment.
+                if let Some(kept) = cache.find(&key, app.clock.unix_ms()).await {
+                    let model = kept.model.clone();
+                    return Found::Answer(answer(kept), model);
+                }
+                return Found::Missing(Asking { cache, key, ttl, leader: Some(leader) });
+            }
             Flight::Wait(mut other) => {
-                waited = true;
-                // It ends with an error when the other one is over, which is what is waited for.
-                let _ = tokio::time::timeout(FLIGHT, other.changed()).await;
+                let told = tokio::time::timeout_at(end, other.changed()).await;
+                let verdict = other.borrow().clone();
+                match verdict {
+                    Some(Verdict::Failed(failure)) => {
+                        if let Some(failure) = failure.downcast_ref::<Failure>() {
+                            return Found::Failed(failure.clone());
+                        }
+                    }
+                    Some(Verdict::NotKept) => return Found::Missing(Asking { cache, key, ttl, leader: None }),
+                    // The leader left, or has kept its response: one of those who wait takes its place if need be.
+                    None if told.is_ok() => {}
+                    None => return Found::Missing(Asking { cache, key, ttl, leader: None }),
+                }
             }
         }
     }
@@ -138,6 +156,20 @@ struct Copying {
 }
 
 impl Asking {
+    /// Tells those who wait that this request failed: its failure is theirs.
+    pub(super) fn failed(self, failure: &Failure) {
+        if let Some(leader) = self.leader {
+            leader.end(Verdict::Failed(Arc::new(failure.clone())));
+        }
+    }
+
+    /// Tells those who wait that the response is not kept.
+    pub(super) fn not_kept(self) {
+        if let Some(leader) = self.leader {
+            leader.end(Verdict::NotKept);
+        }
+    }
+
     /// Keeps an answer once all of it has come, and came to a good end.
     pub(super) fn copy(self, app: &App, response: Response, model: String, whole: Arc<AtomicBool>) -> Response {
         let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -187,8 +219,12 @@ impl Copying {
 
     fn keep(&mut self) {
         let Some(asking) = self.asking.take() else { return };
-        if !self.whole.load(Ordering::Relaxed) || self.copy.len() > ANSWER_BYTES_MAX {
-            return;
+        if !self.whole.load(Ordering::Relaxed) {
+            let message = "the same request of another client broke off";
+            return asking.failed(&Failure::new(Blame::Upstream, 502, message));
+        }
+        if self.copy.len() > ANSWER_BYTES_MAX {
+            return asking.not_kept();
         }
         let app = self.app.clone();
         let (content_type, model) = (self.content_type.clone(), self.model.clone());

@@ -2,8 +2,8 @@
 //! afterwards is taken out here, so that nothing borrows from the body across an await.
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 
 use sha2::{Digest as _, Sha256};
 
@@ -84,14 +84,18 @@ pub(super) struct News {
     pub(super) spread: Option<u64>,
 }
 
-/// Decides a call.
+/// Decides a call. The work stops early, and its result means nothing, when nobody holds what `client` points at.
 pub(super) fn decide(
     app: &App,
     active: &Active,
     call: &Call,
     wanted: Wanted,
     news: Option<&News>,
+    client: Option<Weak<()>>,
 ) -> Result<Decided, Failure> {
+    if client.as_ref().is_some_and(|client| client.strong_count() == 0) {
+        return Err(Failure::client(499, "the client has gone"));
+    }
     let read = request::decode(call.client, &call.body).map_err(|BadBody(message)| Failure::client(400, message))?;
     let plan = &active.plan;
     let headers = headers::for_rules(&call.headers);
@@ -99,6 +103,7 @@ pub(super) fn decide(
     let feature_call =
         FeatureCall { chat: &read, body: &call.body, headers: &headers, key: call.key.as_deref(), tokenizer };
     let request = Request::new(&feature_call, &app.counter);
+    let request = if let Some(client) = client { request.watching(client) } else { request };
     let text = |feature| request.text(feature, None).map(std::borrow::Cow::into_owned);
     let (session, user) = (text(Feature::Session).map(name_of), text(Feature::User).map(name_of));
     let caller = Caller { key: call.key.as_deref(), user: user.as_deref(), session: session.as_deref() };

@@ -37,7 +37,7 @@ impl Blame {
 }
 
 /// Why a request failed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Failure {
     pub(super) blame: Blame,
     pub(super) status: u16,

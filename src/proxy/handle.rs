@@ -1,7 +1,8 @@
 //! The life of a request: read, decide, try the targets in order, give the answer back.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -9,7 +10,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde_json::json;
 
-use crate::config::providers::Kind;
+use crate::config::providers::{Kind, Provider};
 use crate::proxy::admin::json_answer;
 use crate::proxy::admit::{self, Admission, Part};
 use crate::proxy::cached::{self, Asking, Found};
@@ -17,6 +18,7 @@ use crate::proxy::call::{self, Call};
 use crate::proxy::decide::{self, Decided, News, Wanted};
 use crate::proxy::failure::{Blame, Failure};
 use crate::proxy::keys::{self, Permission};
+use crate::proxy::outgoing::Outgoing;
 use crate::proxy::profile::Stage;
 use crate::proxy::recording::Entry;
 use crate::proxy::tally::Tally;
@@ -76,6 +78,9 @@ async fn serve(app: App, client: Client, request: Request) -> Response {
     let answer = Box::pin(answer(&app, client, Unread::new(request, &app.tasks), &id, &mut notes)).await;
     let (entry, tally) = (notes.entry.take(), notes.tally.take());
     let response = answer.unwrap_or_else(|failure| {
+        if let Some(asking) = notes.asking.take() {
+            asking.failed(&failure);
+        }
         tracing::info!(request = %id, blame = failure.blame.word(), status = failure.status, "{}", failure.message);
         failure.answer(client, &id)
     });
@@ -181,6 +186,7 @@ async fn answer(app: &App, client: Client, request: Unread, id: &str, notes: &mu
     } else {
         match cached::find(app, &active, &call, &first).await {
             Found::Answer(response, model) => return Ok(from_cache(response, &model, &call, &first, notes)),
+            Found::Failed(failure) => return Err(failure),
             Found::Missing(asking) => notes.asking = Some(asking),
             Found::Off => {}
         }
@@ -271,10 +277,17 @@ async fn decided(
     news: Option<Arc<News>>,
 ) -> Result<Decided, Failure> {
     if call.body.len() < LARGE_BODY {
-        return decide::decide(app, active, call, wanted, news.as_deref());
+        return decide::decide(app, active, call, wanted, news.as_deref(), None);
     }
+    // Dropped with this future when the client goes, which the work notices.
+    let client = Arc::new(());
+    let watched = Arc::downgrade(&client);
+    let place = Arc::clone(&app.large).acquire_owned().await;
     let (app, active, call) = (app.clone(), Arc::clone(active), Arc::clone(call));
-    let deciding = tokio::task::spawn_blocking(move || decide::decide(&app, &active, &call, wanted, news.as_deref()));
+    let deciding = tokio::task::spawn_blocking(move || {
+        let (_place, _counted) = (place, app.computing.enter());
+        decide::decide(&app, &active, &call, wanted, news.as_deref(), Some(watched))
+    });
     deciding.await.map_err(|_| Failure::new(Blame::Rules, 500, "the decision failed"))?
 }
 
@@ -308,29 +321,67 @@ async fn count(app: &App, request: Unread, id: &str) -> Result<Response, Failure
         let card = active.plan.program.catalogue.card(attempt.model);
         let provider =
             active.configuration.provider(&card.provider).filter(|provider| provider.kind == Kind::Anthropic);
+        // It counts as a request, and takes nothing else of limits and budgets.
+        match admit::ask(app, &active, &call, &decided, 0, Part::First).await.granted {
+            Ok(grant) => drop(grant.map(|grant| grant.settle(0, Some(0)))),
+            Err(refused) if refused.failure.status == 429 => return Err(refused.failure),
+            Err(_) => {}
+        }
         if let Some(provider) = provider {
             let outgoing = outgoing::count(&call, provider, card, &decided)?;
-            if let Ok(begun) = upstream::begin(app, &outgoing, provider, 0, upstream::FIRST_BYTE).await {
-                let mut response = Response::new(Body::from(begun.first));
-                response.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
-                return Ok(response);
+            if let Some(counted) = counted_by(app, &outgoing, provider).await {
+                return Ok(counted);
             }
         }
     }
-    let (app, body) = (app.clone(), Arc::clone(&call));
-    let counting = tokio::task::spawn_blocking(move || own_count(&app, &active, &body));
+    let client = Arc::new(());
+    let watched = Arc::downgrade(&client);
+    let place = Arc::clone(&app.large).acquire_owned().await;
+    let (on, body) = (app.clone(), Arc::clone(&call));
+    let counting = tokio::task::spawn_blocking(move || {
+        let (_place, _counted) = (place, on.computing.enter());
+        own_count(&on, &active, &body, watched)
+    });
     let tokens = counting.await.map_err(|_| Failure::new(Blame::Rules, 500, "counting failed"))??;
     let mut response = json_answer(StatusCode::OK, &json!({"input_tokens": tokens}));
     response.headers_mut().insert("x-router-tokens", HeaderValue::from_static("estimate"));
     Ok(response)
 }
 
+/// The longest that a provider may take to count.
+const COUNTING: Duration = Duration::from_secs(30);
+
+/// Returns a provider's own count, `None` where it gives none that is whole. A key that it refuses rests, and another one is
+/// tried.
+async fn counted_by(app: &App, outgoing: &Outgoing, provider: &Provider) -> Option<Response> {
+    let n_keys = provider.keys.len();
+    let deadline = app.clock.moment(COUNTING);
+    let first_byte = provider.timeout.unwrap_or(COUNTING).min(COUNTING);
+    for _ in 0..n_keys.max(1) {
+        let key = app.keyring.take(&provider.name, n_keys, app.clock.instant());
+        let refusal = match upstream::begin(app, outgoing, provider, key, first_byte).await {
+            Ok(begun) => {
+                let body = upstream::count_of(begun, deadline).await?;
+                let mut response = Response::new(Body::from(body));
+                response.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
+                return Some(response);
+            }
+            Err(refusal) => refusal,
+        };
+        let asked = upstream::asked_rest(&refusal, app.clock.unix_seconds());
+        if !app.keyring.failed(&provider.name, n_keys, key, refusal.status, asked, app.clock.instant()) {
+            return None;
+        }
+    }
+    None
+}
+
 /// The router's own count.
-fn own_count(app: &App, active: &Active, call: &Call) -> Result<u64, Failure> {
+fn own_count(app: &App, active: &Active, call: &Call, client: Weak<()>) -> Result<u64, Failure> {
     let chat = crate::wire::request::decode(call.client, &call.body).map_err(|error| Failure::client(400, error.0))?;
     let tokenizer = crate::tools::request::tokenizer_of(&active.plan.program.catalogue, &chat.model);
     let feature_call = crate::features::Call { chat: &chat, body: &call.body, headers: &[], key: None, tokenizer };
-    Ok(crate::features::Request::new(&feature_call, &app.counter).input_tokens())
+    Ok(crate::features::Request::new(&feature_call, &app.counter).watching(client).input_tokens())
 }
 
 /// `POST /api/explain`: the decision for a body, as `explain --json`.

@@ -9,8 +9,12 @@ use crate::wire::credential::{HeaderClass, header_class, is_credential_value};
 const NOT_RETURNED: &[&str] = &[
     "alt-svc",
     "connection",
+    "content-encoding",
+    "etag",
     "keep-alive",
+    "last-modified",
     "proxy-authenticate",
+    "proxy-connection",
     "set-cookie",
     "te",
     "trailer",
@@ -65,12 +69,16 @@ pub(super) fn to_upstream(headers: &HeaderMap) -> HeaderMap {
 /// Prefixes of headers of an answer that a provider cannot say for the router.
 const ROUTER_OWN: &[&str] = &["x-router-", "access-control-"];
 
-/// The headers of an answer that a client of the same API is sent.
-pub(super) fn to_client(headers: &HeaderMap) -> HeaderMap {
+/// Returns the headers of a response that a client of the same API is sent. A stream has no `content-length`, because the
+/// router may add events to it.
+pub(super) fn to_client(headers: &HeaderMap, is_stream: bool) -> HeaderMap {
     let own = |name: &str| ROUTER_OWN.iter().any(|prefix| name.starts_with(prefix));
     let open = headers.iter().filter(|(name, _)| !NOT_RETURNED.contains(&name.as_str()) && !own(name.as_str()));
     let mut open: HeaderMap = open.map(|(name, value)| (name.clone(), value.clone())).collect();
     of_connection(headers).for_each(|name| drop(open.remove(name)));
+    if is_stream {
+        open.remove("content-length");
+    }
     open
 }
 

@@ -39,7 +39,8 @@ mod upstream;
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::atomic::AtomicU64;
+use std::num::NonZero;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -47,6 +48,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::Router;
 use axum::routing::{any, get, post};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower_http::compression::predicate::{NotForContentType, Predicate as _, SizeAbove};
 use tower_http::compression::{CompressionLayer, CompressionLevel};
@@ -208,6 +210,10 @@ pub struct Shared {
     tasks: Tasks,
     learnt: Learnt,
     reload: reload::Report,
+    /// Places for work on large bodies: as many as there are processors, so that small requests find one too.
+    large: Arc<Semaphore>,
+    /// Such work that goes on, also where nobody waits for it any more.
+    computing: Computing,
     /// Cancelled when the time for what is under way is over.
     cut: CancellationToken,
     spread: AtomicU64,
@@ -215,6 +221,28 @@ pub struct Shared {
     /// A number that no other process has.
     replica: u64,
     calls: AtomicU64,
+}
+
+/// Counts computations that go on.
+#[derive(Debug, Default)]
+struct Computing(AtomicUsize);
+
+impl Computing {
+    /// Counts one, until what is returned is dropped.
+    fn enter(&self) -> impl Drop + '_ {
+        struct One<'c>(&'c AtomicUsize);
+        impl Drop for One<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        self.0.fetch_add(1, Ordering::Relaxed);
+        One(&self.0)
+    }
+
+    fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 fn client_builder(tuning: Tuning) -> reqwest::ClientBuilder {
@@ -266,6 +294,8 @@ impl App {
             tasks,
             learnt: Learnt::default(),
             reload: reload::Report::default(),
+            large: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, NonZero::get))),
+            computing: Computing::default(),
             cut: CancellationToken::new(),
             spread: AtomicU64::new(salt),
             serial: AtomicU64::new(salt),

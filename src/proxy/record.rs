@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use crate::lang::catalogue::Prices;
 use crate::proxy::App;
+use crate::proxy::failure::Failure;
 use crate::proxy::gate::Place;
+use crate::proxy::gate::Room;
 use crate::proxy::recording::Entry;
 use crate::proxy::tally::{Answered, Tally};
 use crate::state::health::Fault;
@@ -77,6 +79,11 @@ impl Recorder {
             produced: 0,
             outcome: Outcome::Open,
         }
+    }
+
+    /// Returns room for a response among all bodies.
+    pub(super) fn room(&self) -> Result<Room, Failure> {
+        self.app.gate().room()
     }
 
     /// The first byte of the answer is there.

@@ -14,17 +14,21 @@ use tokio_util::sync::CancellationToken;
 use crate::proxy::failure::{Blame, Failure};
 use crate::proxy::headers;
 use crate::proxy::record::Recorder;
-use crate::proxy::upstream::{ANSWER_BYTES_MAX, Begun, reason, word_of};
+use crate::proxy::upstream::{ANSWER_BYTES_MAX, Begun, reason, with_words, word_of};
 use crate::state::health::Fault;
 use crate::state::outside;
 use crate::wire::event::{Answer, Decoder, Event, Usage, assemble, status_of};
 use crate::wire::ids::Names;
 use crate::wire::overflow::Overflow;
 use crate::wire::reply::{self, Head, Writer};
+use crate::wire::sse::{EVENT_BYTES_MAX, end_of_events};
 use crate::wire::{Api, Client};
 
 /// How long a stream may be silent before the client is told that it is alive.
 const PING: Duration = Duration::from_secs(15);
+
+/// Whole responses up to this size take no room of all bodies, in bytes.
+const SMALL_BYTES: usize = 64 << 10;
 
 /// How an answer is written for the client.
 #[derive(Debug, Clone)]
@@ -88,12 +92,9 @@ fn fault(kind: &str) -> Fault {
 
 // --- the same API: bytes as they come ----------------------------------------------------------------------------------
 
-/// How much of the end of a stream says whether an event is whole, in bytes.
-const TAIL: usize = 4;
-
 struct Passing {
-    /// The last bytes that were given on.
-    tail: Vec<u8>,
+    /// The beginning of an event whose end has not come: a client that got half of it could not read an error behind it.
+    held: BytesMut,
     first: Option<Bytes>,
     rest: reqwest::Response,
     decoder: Box<dyn Decoder>,
@@ -108,9 +109,9 @@ struct Passing {
 /// Gives a stream on, byte for byte, as it comes.
 pub(super) fn pass(begun: Begun, recorder: Recorder, reply: &Reply, deadline: std::time::Instant) -> Response {
     let status = StatusCode::from_u16(begun.status).unwrap_or(StatusCode::OK);
-    let headers = headers::to_client(&begun.headers);
+    let headers = headers::to_client(&begun.headers, true);
     let passing = Passing {
-        tail: Vec::new(),
+        held: BytesMut::new(),
         first: Some(begun.first),
         rest: begun.rest,
         decoder: reply.client.api().decoder(Names::default()),
@@ -139,7 +140,7 @@ pub(super) async fn pass_whole(
     reply: &Reply,
     deadline: std::time::Instant,
 ) -> Result<Response, Failure> {
-    let (status, headers) = (begun.status, headers::to_client(&begun.headers));
+    let (status, headers) = (begun.status, headers::to_client(&begun.headers, false));
     let body = body_of(begun, recorder, deadline).await?;
     let api = reply.client.api();
     // Most answers are as they should be, and nothing but their usage is asked for.
@@ -150,10 +151,11 @@ pub(super) async fn pass_whole(
     match read {
         Ok(usage) => recorder.done(usage),
         Err(_) if serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_err() => {
-            return Err(Failure::new(Blame::Upstream, 502, "the upstream answered with something that is no JSON"));
+            let message = with_words("the upstream answered with something that is no JSON", &body);
+            return Err(Failure::new(Blame::Upstream, 502, message));
         }
-        // An API may grow answers that are not known here: only what says that it is an error is one.
-        Err((kind, message)) if says_error(&body) => {
+        // An API may grow responses that are not known here: they have content, or say why they ended.
+        Err((kind, message)) if !has_substance(reply.client, &body) => {
             return Err(Failure::new(Blame::Upstream, status_of(&kind), message));
         }
         Err(_) => recorder.done_somehow(),
@@ -164,41 +166,92 @@ pub(super) async fn pass_whole(
     Ok(response)
 }
 
-/// What is wrong with a whole answer, where all of it is there already: another target may do better.
-pub(super) fn wrong(begun: &Begun, upstream: Api, names: &Names) -> Option<Failure> {
-    let length = headers::text(&begun.headers, "content-length")?.parse::<usize>().ok()?;
-    if begun.first.len() != length {
-        return None;
+/// Tells whether a whole response that is not read in full has content or says why it ended, and is no error.
+fn has_substance(client: Client, body: &[u8]) -> bool {
+    let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    if value["type"] == "error" || !value["error"].is_null() {
+        return false;
     }
-    let (kind, message) = assemble(&upstream.decode_whole(&begun.first, names)).err()?;
-    Some(Failure::new(Blame::Upstream, status_of(&kind), message))
+    let has_items = |name: &str| value[name].as_array().is_some_and(|items| !items.is_empty());
+    match client {
+        Client::Messages => has_items("content") || value["stop_reason"].is_string(),
+        Client::Completions => {
+            let choice = &value["choices"][0];
+            choice["message"].as_object().is_some_and(|message| !message.is_empty())
+                || choice["finish_reason"].is_string()
+        }
+        // A response in the background has a status and no output yet.
+        Client::Responses => has_items("output") || value["status"].is_string(),
+    }
 }
 
-fn says_error(body: &[u8]) -> bool {
-    let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
-    value["type"] == "error" || !value["error"].is_null()
+/// Streams a whole response that came where a stream was asked for. Half of one cannot be told from a finished one by the
+/// client, so that all of it is waited for: what breaks off, or is no response, is a failure, which another target may mend.
+pub(super) async fn stream_whole(
+    begun: Begun,
+    mut recorder: Recorder,
+    upstream: Api,
+    names: &Names,
+    reply: &Reply,
+    deadline: std::time::Instant,
+) -> Result<Response, (Failure, Box<Recorder>)> {
+    let body = match body_of(begun, &mut recorder, deadline).await {
+        Ok(body) => body,
+        Err(failure) => return Err((failure, Box::new(recorder))),
+    };
+    let events = upstream.decode_whole(&body, names);
+    if let Err(wrong) = assemble(&events) {
+        return Err((unreadable(wrong, &body), Box::new(recorder)));
+    }
+    let mut writing = Writing {
+        client: reply.client,
+        writer: Writer::new(reply.client, reply.head.clone()),
+        recorder,
+        ready: VecDeque::new(),
+        over: false,
+    };
+    writing.write(&events);
+    Ok(stream_of(Body::from_stream(futures_util::stream::iter(
+        writing.ready.into_iter().map(Ok::<Bytes, std::convert::Infallible>),
+    ))))
+}
+
+/// Returns the failure of a whole response that cannot be read: with its first words where it is not JSON.
+fn unreadable((kind, message): (String, String), body: &[u8]) -> Failure {
+    let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();
+    let message = if is_json { message } else { with_words(&message, body) };
+    Failure::new(Blame::Upstream, status_of(&kind), message)
 }
 
 impl Passing {
     async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            let piece = self.piece().await?;
+            if !piece.is_empty() {
+                return Some(piece);
+            }
+        }
+    }
+
+    /// The next piece, empty where no event is whole yet.
+    async fn piece(&mut self) -> Option<Bytes> {
         if self.over {
             return None;
         }
         let next = match self.first.take() {
             Some(first) if !first.is_empty() => Next::Bytes(first),
-            Some(_) | None => loop {
-                match next_of(&mut self.rest, self.deadline, &self.cut).await {
-                    // Only between events: within one it would break what is forwarded.
-                    Next::Silence if self.is_between_events() => return Some(self.ping()),
-                    Next::Silence => {}
-                    next => break next,
-                }
+            Some(_) | None => match next_of(&mut self.rest, self.deadline, &self.cut).await {
+                // Only whole events were sent, so that one fits in anywhere.
+                Next::Silence => return Some(self.ping()),
+                next => next,
             },
         };
         match next {
             Next::Bytes(bytes) => {
                 let says_error = self.observe(&bytes);
-                Some(if says_error { outside::hide_bytes(&bytes).map_or(bytes, Bytes::from) } else { bytes })
+                let whole =
+                    if self.held.is_empty() && bytes.ends_with(b"\n\n") { bytes } else { self.whole_events(&bytes) };
+                Some(if says_error { outside::hide_bytes(&whole).map_or(whole, Bytes::from) } else { whole })
             }
             Next::End | Next::Silence => {
                 self.over = true;
@@ -211,8 +264,27 @@ impl Passing {
         }
     }
 
-    fn is_between_events(&self) -> bool {
-        self.tail.ends_with(b"\n\n") || self.tail.ends_with(b"\n\r\n")
+    /// Takes in bytes, and returns those up to the end of the last whole event: the rest is held. An event that is too large
+    /// ends the stream with an error.
+    fn whole_events(&mut self, bytes: &Bytes) -> Bytes {
+        // The end of an event may be cut in two.
+        let from = self.held.len().saturating_sub(2);
+        self.held.extend_from_slice(bytes);
+        let end = end_of_events(self.held.get(from..).unwrap_or_default()).map_or(0, |end| from + end);
+        let whole = self.held.split_to(end).freeze();
+        if self.held.len() <= EVENT_BYTES_MAX {
+            return whole;
+        }
+        self.over = true;
+        self.ended = true;
+        self.held = BytesMut::new();
+        self.recorder.failed(fault("too large"));
+        self.recorder.not_to_be_kept();
+        let message = format!("the upstream sent an event of more than {EVENT_BYTES_MAX} bytes");
+        tracing::warn!("{message}");
+        let mut last = BytesMut::from(&whole[..]);
+        last.extend_from_slice(reply::stream_error(self.client, &message).as_bytes());
+        last.freeze()
     }
 
     fn ping(&self) -> Bytes {
@@ -223,9 +295,6 @@ impl Passing {
 
     /// Reads along; returns whether an error is said.
     fn observe(&mut self, bytes: &Bytes) -> bool {
-        let end = bytes.get(bytes.len().saturating_sub(TAIL)..).unwrap_or_default();
-        self.tail.extend_from_slice(end);
-        self.tail.drain(..self.tail.len().saturating_sub(TAIL));
         let mut events = Vec::new();
         self.decoder.push(bytes, &mut events);
         self.take(&events);
@@ -257,8 +326,10 @@ impl Passing {
     fn finish(&mut self, why: Option<&str>) -> Option<Bytes> {
         let mut events = Vec::new();
         self.decoder.finish(&mut events);
+        let rest = std::mem::take(&mut self.held).freeze();
+        let rest = Some(rest).filter(|rest| !rest.is_empty());
         if self.ended {
-            return None;
+            return rest.filter(|_| why.is_none());
         }
         self.take(&events);
         // What was given on lacks its last words, though clients take it for an end.
@@ -266,7 +337,8 @@ impl Passing {
         let message = events
             .iter()
             .rev()
-            .find_map(|event| if let Event::Error { message, .. } = event { Some(message) } else { None })?;
+            .find_map(|event| if let Event::Error { message, .. } = event { Some(message) } else { None });
+        let Some(message) = message else { return rest };
         let message = why.map_or_else(|| message.clone(), |why| format!("the upstream broke off: {why}"));
         tracing::warn!("{message}");
         let body = reply::stream_error(self.client, &outside::hide(&message));
@@ -297,10 +369,14 @@ pub(super) async fn collect(
         upstream.decode_whole(&body, names)
     };
     let answer =
-        assemble(&events).map_err(|(kind, message)| Failure::new(Blame::Upstream, status_of(&kind), message))?;
+        assemble(&events).map_err(|wrong| if is_stream { failure_of(wrong) } else { unreadable(wrong, &body) })?;
     recorder.done(answer.usage);
     let answer = Answer { usage: counted(answer.usage, reply), ..answer };
     Ok(whole(reply, &answer))
+}
+
+fn failure_of((kind, message): (String, String)) -> Failure {
+    Failure::new(Blame::Upstream, status_of(&kind), message)
 }
 
 /// All of an answer, within its limit and time.
@@ -317,11 +393,21 @@ async fn body_of(begun: Begun, recorder: &mut Recorder, deadline: std::time::Ins
         return Ok(begun.first);
     };
     let mut body = BytesMut::from(&begun.first[..]);
+    let mut room = None;
     loop {
         if body.len() + next.len() > ANSWER_BYTES_MAX {
             return Err(failed(format!("its answer is larger than {ANSWER_BYTES_MAX} bytes")));
         }
         body.extend_from_slice(&next);
+        if body.len() > SMALL_BYTES {
+            // Large responses share the room of all bodies.
+            if room.is_none() {
+                room = Some(recorder.room()?);
+            }
+            if let Some(room) = &mut room {
+                room.grow(body.len())?;
+            }
+        }
         let more = tokio::time::timeout_at(deadline, rest.chunk()).await.map_err(late)?;
         match more.map_err(|error| failed(reason(&error)))? {
             Some(more) => next = more,
@@ -344,16 +430,21 @@ fn too_long(client: Client, event: &Event) -> Option<Event> {
 }
 
 struct Translating {
-    client: Client,
     rest: reqwest::Response,
     decoder: Box<dyn Decoder>,
+    writing: Writing,
+    deadline: tokio::time::Instant,
+    cut: CancellationToken,
+}
+
+/// Events on their way to the client.
+struct Writing {
+    client: Client,
     writer: Writer,
     recorder: Recorder,
     /// Events that are ready.
     ready: VecDeque<Bytes>,
     over: bool,
-    deadline: tokio::time::Instant,
-    cut: CancellationToken,
 }
 
 /// A stream, translated as it comes.
@@ -366,23 +457,19 @@ pub(super) fn translate(
     deadline: std::time::Instant,
 ) -> Response {
     let mut translating = Translating {
-        client: reply.client,
         rest: begun.rest,
         decoder: upstream.decoder(names.clone()),
-        writer: Writer::new(reply.client, reply.head.clone()),
-        recorder,
-        ready: VecDeque::new(),
-        over: false,
+        writing: Writing {
+            client: reply.client,
+            writer: Writer::new(reply.client, reply.head.clone()),
+            recorder,
+            ready: VecDeque::new(),
+            over: false,
+        },
         deadline: tokio::time::Instant::from_std(deadline),
         cut: reply.cut.clone(),
     };
-    if begun.is_stream {
-        translating.push(&begun.first);
-    } else {
-        // A stream was asked for and a whole answer came: it is streamed all the same.
-        translating.decoder =
-            Box::new(WholeDecoder { seen: begun.first.to_vec(), api: upstream, names: names.clone() });
-    }
+    translating.push(&begun.first);
     let body = futures_util::stream::unfold(translating, |mut translating| async move {
         let piece = translating.next().await?;
         Some((Ok::<Bytes, std::convert::Infallible>(piece), translating))
@@ -390,13 +477,7 @@ pub(super) fn translate(
     stream_of(Body::from_stream(body))
 }
 
-impl Translating {
-    fn push(&mut self, bytes: &[u8]) {
-        let mut events = Vec::new();
-        self.decoder.push(bytes, &mut events);
-        self.write(&events);
-    }
-
+impl Writing {
     fn write(&mut self, events: &[Event]) {
         for event in events {
             match event {
@@ -433,23 +514,31 @@ impl Translating {
             self.ready.push_back(Bytes::from(out));
         }
     }
+}
+
+impl Translating {
+    fn push(&mut self, bytes: &[u8]) {
+        let mut events = Vec::new();
+        self.decoder.push(bytes, &mut events);
+        self.writing.write(&events);
+    }
 
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if let Some(ready) = self.ready.pop_front() {
+            if let Some(ready) = self.writing.ready.pop_front() {
                 return Some(ready);
             }
-            if self.over {
+            if self.writing.over {
                 return None;
             }
             match next_of(&mut self.rest, self.deadline, &self.cut).await {
-                Next::Silence => self.write(&[Event::Ping]),
+                Next::Silence => self.writing.write(&[Event::Ping]),
                 Next::Bytes(bytes) => self.push(&bytes),
                 Next::End => {
                     let mut events = Vec::new();
                     self.decoder.finish(&mut events);
-                    self.write(&events);
-                    self.over = true;
+                    self.writing.write(&events);
+                    self.writing.over = true;
                 }
                 Next::Broken(why) => self.broke(&why),
             }
@@ -458,26 +547,7 @@ impl Translating {
 
     fn broke(&mut self, why: &str) {
         let error = Event::Error { kind: "api_error".to_owned(), message: format!("the upstream broke off: {why}") };
-        self.write(&[error]);
-        self.over = true;
-    }
-}
-
-/// A whole answer that stands in for a stream.
-struct WholeDecoder {
-    seen: Vec<u8>,
-    api: Api,
-    names: Names,
-}
-
-impl Decoder for WholeDecoder {
-    fn push(&mut self, bytes: &[u8], _: &mut Vec<Event>) {
-        if self.seen.len() + bytes.len() <= ANSWER_BYTES_MAX {
-            self.seen.extend_from_slice(bytes);
-        }
-    }
-
-    fn finish(&mut self, events: &mut Vec<Event>) {
-        events.extend(self.api.decode_whole(&self.seen, &self.names));
+        self.writing.write(&[error]);
+        self.writing.over = true;
     }
 }

@@ -223,7 +223,7 @@ pub(super) async fn detailed(State(app): State<App>, headers: HeaderMap) -> Resp
             "version": env!("CARGO_PKG_VERSION"),
             "uptime_s": app.clock.instant().as_secs(),
             "rules": active.plan.program.rules.len(),
-            "requests": {"under_way": at_work, "waiting": waiting},
+            "requests": {"under_way": at_work, "waiting": waiting, "computing": app.computing.count()},
             "store": {"type": app.store.name(), "problem": down},
             "reload": app.reload.json(),
             "providers": providers,

@@ -7,12 +7,16 @@ use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 
 use crate::config::providers::Provider;
+use crate::lang::diagnostic::secret;
 use crate::proxy::App;
+use crate::proxy::headers;
 use crate::proxy::outgoing::Outgoing;
 use crate::state::outside;
 use crate::wire::event::{Decoder, Event, status_of};
 use crate::wire::overflow::Overflow;
 use crate::wire::refused::{self, Refused};
+use crate::wire::retry;
+use crate::wire::sse::EVENT_BYTES_MAX;
 use crate::wire::{Api, Client};
 
 /// How long the first byte may take when no rule says otherwise.
@@ -60,6 +64,8 @@ pub(super) struct Refusal {
     pub(super) overflow: Option<Overflow>,
     /// What the request should not hold.
     pub(super) refused: Vec<Refused>,
+    /// The router itself is short of something: files, ports, memory.
+    pub(super) by_router: bool,
 }
 
 impl Refusal {
@@ -75,7 +81,13 @@ impl Refusal {
             by_provider: true,
             overflow: None,
             refused: Vec::new(),
+            by_router: false,
         }
+    }
+
+    /// Returns a failure of the router itself: no provider is blamed for it, and no other target is tried.
+    fn of_router(message: String) -> Self {
+        Self { by_router: true, try_next: false, by_provider: false, ..Self::of_connection(503, "router", message) }
     }
 }
 
@@ -108,28 +120,39 @@ pub(super) async fn begin(
     let deadline = tokio::time::Instant::from_std(deadline(app, first_byte));
     let sent = tokio::time::timeout_at(deadline, request.send()).await.map_err(|_| late())?;
     let mut response = sent.map_err(|error| {
+        if is_shortage(&error) {
+            let message = format!("the router cannot open a connection to {who}: {}", reason(&error));
+            return Refusal::of_router(message);
+        }
         let message = format!("{who} cannot be reached: {}", reason(&error));
         Refusal { unreachable: error.is_connect(), ..Refusal::of_connection(502, "connection", message) }
     })?;
     let status = response.status().as_u16();
     let headers = response.headers().clone();
+    if response.status().is_redirection() || response.status().is_informational() || matches!(status, 204 | 205) {
+        return Err(Box::new(unexpected(who, status, &headers)));
+    }
     if !response.status().is_success() {
         return Err(Box::new(refusal(who, status, headers, response, deadline).await));
     }
     let media =
         headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
     let is_stream = media.starts_with(outgoing.api.row().stream_type);
-    if media.starts_with("text/html") {
-        let message = format!("{who} answered with a page, not with an answer of its API");
-        return Err(Box::new(Refusal::of_connection(502, "html", message)));
+    if let Some(encoding) = headers::text(&headers, "content-encoding").filter(|value| *value != "identity") {
+        let message = format!("{who} sent a response with `content-encoding: {}`, not `identity`", shown(encoding));
+        return Err(Box::new(Refusal::of_connection(502, "encoded", message)));
     }
     let broke = |why: &str| Refusal::of_connection(502, "broke off", format!("{who} broke off: {why}"));
     let first = match tokio::time::timeout_at(deadline, response.chunk()).await.map_err(|_| late())? {
         Ok(Some(first)) => first,
         Ok(None) if is_stream => return Err(Box::new(broke("it sent nothing"))),
-        Ok(None) => Bytes::new(),
+        Ok(None) => return Err(Box::new(broke("its response is empty"))),
         Err(error) => return Err(Box::new(broke(&reason(&error)))),
     };
+    if is_page(&media, &first) {
+        let message = format!("{who} sent a page or a text, not a response of its API: {}", shown_bytes(&first));
+        return Err(Box::new(Refusal::of_connection(502, "html", message)));
+    }
     let first = if is_stream { settled(app, outgoing, who, first, &mut response, deadline).await? } else { first };
     Ok(Begun { status, headers, is_stream, first, rest: response })
 }
@@ -159,11 +182,22 @@ async fn settled(
         if said.is_some() {
             return Ok(seen.freeze());
         }
+        if seen.len() > EVENT_BYTES_MAX {
+            let message = format!("{who} sent {EVENT_BYTES_MAX} bytes that say nothing");
+            return Err(Box::new(Refusal::of_connection(502, "too large", message)));
+        }
         piece = match tokio::time::timeout_at(soon, response.chunk()).await {
             Ok(Ok(Some(piece))) => piece,
             // Nothing was said: whoever reads the rest finds out.
             Err(_) => return Ok(seen.freeze()),
             Ok(Ok(None)) => {
+                // The last line of a stream of lines may have no end.
+                let mut last = Vec::new();
+                decoder.finish(&mut last);
+                let ended = last.iter().find(|event| matches!(event, Event::End { .. } | Event::Error { .. }));
+                if matches!(ended, Some(Event::End { .. })) {
+                    return Ok(seen.freeze());
+                }
                 let message = format!("{who} broke off: its stream ended before it said anything");
                 return Err(Box::new(Refusal::of_connection(502, "broke off", message)));
             }
@@ -233,7 +267,106 @@ async fn refusal(
         by_provider: try_next && !ours,
         overflow,
         refused,
+        by_router: false,
     }
+}
+
+/// Returns the failure of a status that no API answers a request with: a redirect, which is never followed, or no content.
+fn unexpected(who: &str, status: u16, headers: &HeaderMap) -> Refusal {
+    let location = headers::text(headers, "location").and_then(|to| {
+        // Credentials and queries may be secret.
+        let mut url = reqwest::Url::parse(to).ok()?;
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        url.set_query(None);
+        url.set_fragment(None);
+        Some(shown(url.as_str()))
+    });
+    let message = match location {
+        Some(to) if (300..400).contains(&status) => {
+            format!("{who} answered {status}, a redirect to {to}: set the address of that server as `baseUrl`")
+        }
+        _ if (300..400).contains(&status) => {
+            format!("{who} answered {status}, a redirect, which is not followed: correct its `baseUrl`")
+        }
+        _ => format!("{who} answered {status}, which has no content"),
+    };
+    Refusal::of_connection(502, "unexpected status", message)
+}
+
+/// Tells whether a successful response is a page or a text, and no response of an API.
+fn is_page(media: &str, first: &[u8]) -> bool {
+    let is_json = || matches!(first.trim_ascii_start().first(), Some(b'{' | b'['));
+    media.starts_with("text/html")
+        || first.trim_ascii_start().starts_with(b"<")
+        || (media.starts_with("text/plain") && !is_json())
+}
+
+/// Returns how long a provider asks to be left alone.
+pub(super) fn asked_rest(refusal: &Refusal, now: i64) -> Option<Duration> {
+    let body = refusal.body.as_deref().unwrap_or_default();
+    let seconds = retry::after(headers::text(&refusal.headers, "retry-after"), body, now)?;
+    Some(retry::rest(seconds))
+}
+
+/// Returns the body of a response to `count_tokens`: `None` where it is cut, too large, or not `{"input_tokens": n}`.
+pub(super) async fn count_of(mut begun: Begun, deadline: std::time::Instant) -> Option<Bytes> {
+    let deadline = tokio::time::Instant::from_std(deadline);
+    let mut body = BytesMut::from(&begun.first[..]);
+    while let Some(more) = tokio::time::timeout_at(deadline, begun.rest.chunk()).await.ok()?.ok()? {
+        if body.len() + more.len() > ERROR_BYTES_MAX {
+            return None;
+        }
+        body.extend_from_slice(&more);
+    }
+    let value: Value = serde_json::from_slice(&body).ok()?;
+    value["input_tokens"].as_u64()?;
+    Some(body.freeze())
+}
+
+/// Errors of the system that say that this machine or process is short of something: `ENOMEM`, `ENFILE`, `EMFILE`, and
+/// `EADDRNOTAVAIL` and `ENOBUFS`, whose numbers differ by system.
+const SHORTAGES: [i32; 5] = if cfg!(target_os = "linux") { [12, 23, 24, 99, 105] } else { [12, 23, 24, 49, 55] };
+
+/// Tells whether a connection failed because the router, not the provider, is short of something.
+fn is_shortage(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes
+        .filter_map(|error| error.downcast_ref::<std::io::Error>()?.raw_os_error())
+        .any(|code| SHORTAGES.contains(&code))
+}
+
+/// Returns a message with the first words of bytes that are not JSON. Half of a JSON text may be a conversation, and is not
+/// shown.
+pub(super) fn with_words(message: &str, bytes: &[u8]) -> String {
+    let start = bytes.trim_ascii_start().first();
+    if matches!(start, None | Some(b'{' | b'[')) {
+        return message.to_owned();
+    }
+    format!("{message}: {}", shown_bytes(bytes))
+}
+
+fn shown_bytes(bytes: &[u8]) -> String {
+    shown(&String::from_utf8_lossy(bytes.get(..bytes.len().min(4_096)).unwrap_or_default()))
+}
+
+/// Returns the first words of a text from outside: without tags and control characters, secrets hidden, bounded.
+fn shown(text: &str) -> String {
+    let mut words = String::new();
+    let mut in_tag = false;
+    for c in text.chars().take(4_096) {
+        match c {
+            '<' => in_tag = true,
+            '>' if in_tag => {
+                in_tag = false;
+                words.push(' ');
+            }
+            _ if in_tag => {}
+            _ => words.push(if c.is_control() { ' ' } else { c }),
+        }
+    }
+    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    secret::hide(&words).chars().take(SHOWN_CHARS_MAX).collect()
 }
 
 /// The message in a body of an error, whatever its form.
@@ -254,7 +387,7 @@ fn message_of(body: &[u8]) -> String {
     if is_page || text.trim().is_empty() {
         return if is_page { "a page of HTML".to_owned() } else { "nothing".to_owned() };
     }
-    text.chars().take(SHOWN_CHARS_MAX).collect()
+    shown(&text)
 }
 
 /// Why a call failed, without its URL: an address may hold a key.

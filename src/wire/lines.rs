@@ -7,11 +7,16 @@ use crate::wire::sse::{EVENT_BYTES_MAX, TooLarge};
 #[derive(Debug, Default)]
 pub struct Reader {
     line: Vec<u8>,
+    /// A line was too large: nothing is read after it.
+    is_too_large: bool,
 }
 
 impl Reader {
     /// Takes in a piece; gives each line that it completes and that is not empty.
     pub fn push(&mut self, bytes: &[u8], mut line: impl FnMut(&[u8])) -> Result<(), TooLarge> {
+        if self.is_too_large {
+            return Err(TooLarge);
+        }
         let mut rest = bytes;
         while let Some(end) = memchr::memchr(b'\n', rest) {
             let (front, tail) = rest.split_at(end);
@@ -20,7 +25,11 @@ impl Reader {
             self.give(&mut line);
         }
         self.line.extend_from_slice(rest);
-        if self.line.len() > EVENT_BYTES_MAX { Err(TooLarge) } else { Ok(()) }
+        if self.line.len() > EVENT_BYTES_MAX {
+            *self = Self { line: Vec::new(), is_too_large: true };
+            return Err(TooLarge);
+        }
+        Ok(())
     }
 
     /// The end of all bytes: the last line needs no end of its own.

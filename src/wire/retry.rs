@@ -3,15 +3,26 @@
 //!
 //! Source: RFC 9110, "Retry-After"; Google's `RetryInfo`.
 
+use std::time::Duration;
+
 use jiff::fmt::rfc2822;
 use serde_json::Value;
 
-/// The longest wait that is given on, in seconds: a year. More is no answer.
-const SECONDS_MAX: f64 = 31_536_000.0;
+/// The longest wait that a client is told, in seconds: a day.
+pub const SECONDS_MAX: u64 = 86_400;
+/// The longest time that the router itself waits, in seconds: an hour.
+const REST_SECONDS_MAX: u64 = 3_600;
 
-/// Whole seconds to wait, of a `retry-after` header, else of the body of an error. `now` is in seconds since 1970.
+/// Returns the whole seconds to wait, from a `retry-after` header, else from the body of an error: a day at most. `now` is
+/// in seconds since 1970.
 pub fn after(header: Option<&str>, body: &[u8], now: i64) -> Option<u64> {
-    header.and_then(|value| of_header(value.trim(), now)).or_else(|| of_body(body))
+    let seconds = header.and_then(|value| of_header(value.trim(), now)).or_else(|| of_body(body));
+    seconds.map(|seconds| seconds.min(SECONDS_MAX))
+}
+
+/// Returns how long the router itself rests a key or a model for a wait that a provider asked for: an hour at most.
+pub fn rest(seconds: u64) -> Duration {
+    Duration::from_secs(seconds.min(REST_SECONDS_MAX))
 }
 
 fn of_header(value: &str, now: i64) -> Option<u64> {
@@ -34,8 +45,12 @@ fn of_body(body: &[u8]) -> Option<u64> {
 fn whole(text: &str) -> Option<u64> {
     let is_number =
         text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(|c| c.is_ascii_digit() || c == '.');
-    let seconds = text.parse::<f64>().ok().filter(|seconds| is_number && *seconds <= SECONDS_MAX)?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between 0 and a year")]
+    let seconds = text.parse::<f64>().ok().filter(|_| is_number)?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the cast saturates, and it is not negative"
+    )]
     let whole = seconds.ceil() as u64;
     Some(whole)
 }

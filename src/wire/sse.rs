@@ -28,11 +28,22 @@ pub struct Reader {
     /// The last byte was `\r`, so that a `\n` belongs to it.
     after_return: bool,
     begun: bool,
+    /// An event was too large: nothing is read after it.
+    is_too_large: bool,
+}
+
+/// Returns where the last whole event of some bytes ends, `None` where none does.
+pub fn end_of_events(bytes: &[u8]) -> Option<usize> {
+    let ends = [&b"\n\n"[..], b"\n\r\n", b"\r\r"];
+    ends.into_iter().filter_map(|end| Some(memchr::memmem::rfind(bytes, end)? + end.len())).max()
 }
 
 impl Reader {
     /// Takes in a piece; gives each event that it completes.
     pub fn push(&mut self, mut bytes: &[u8], mut event: impl FnMut(Message)) -> Result<(), TooLarge> {
+        if self.is_too_large {
+            return Err(TooLarge);
+        }
         while let Some(first) = bytes.first() {
             if self.after_return && *first == b'\n' {
                 bytes = &bytes[1..];
@@ -44,6 +55,7 @@ impl Reader {
             let (line, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
             self.line.extend_from_slice(line);
             if self.line.len() + self.data.len() > EVENT_BYTES_MAX {
+                *self = Self { is_too_large: true, ..Self::default() };
                 return Err(TooLarge);
             }
             let Some((end, rest)) = rest.split_first() else { return Ok(()) };

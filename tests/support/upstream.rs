@@ -35,6 +35,8 @@ pub enum Reply {
     Cut(Vec<Vec<u8>>),
     /// A stream in pieces, then nothing until the client goes; then it says so.
     Hang(Vec<Vec<u8>>),
+    /// Bytes as they are, then the connection is closed.
+    Raw(Vec<u8>),
     /// The connection is closed without a word.
     Close,
 }
@@ -135,6 +137,10 @@ fn connection(stream: TcpStream, reply: &dyn Fn(&Asked) -> Reply, seen: &Mutex<V
                 let mut rest = [0u8; 64];
                 while reader.read(&mut rest).is_ok_and(|n| n > 0) {}
                 let _ = gone.send(());
+                return;
+            }
+            Reply::Raw(bytes) => {
+                let _ = writer.write_all(&bytes);
                 return;
             }
             Reply::Close => return,

@@ -82,7 +82,11 @@ pub(super) async fn follow(
                 tracing::info!(request = %call.id, rule = %decided.rule, asked = shown(&decided.asked), model = %card.full_name(), "answered");
                 keep(app, active, call, decided, index);
                 // What is kept is what the first target of the decision answered.
-                return Ok(match notes.asking.take().filter(|_| index == 0) {
+                return Ok(match notes.asking.take() {
+                    Some(asking) if index > 0 => {
+                        asking.not_kept();
+                        response
+                    }
                     Some(asking) => asking.copy(app, response, card.full_name(), Arc::clone(&notes.whole)),
                     None => response,
                 });

@@ -221,7 +221,7 @@ impl<'t> Target<'t> {
             Ok(begun) => self.respond(begun, recorder, outgoing, reply, deadline).await,
             Err(refusal) => {
                 let now = app.clock.unix_seconds();
-                let asked = asked_rest(&refusal, now);
+                let asked = upstream::asked_rest(&refusal, now);
                 if refusal.by_provider {
                     let rest = asked.filter(|_| matches!(refusal.status, 429 | 503 | 529));
                     // A key that is limited says nothing of the model while there are others.
@@ -252,11 +252,10 @@ impl<'t> Target<'t> {
             return broken(respond::pass_whole(begun, &mut recorder, reply, deadline).await, &mut recorder);
         }
         if self.decided.stream {
-            if !begun.is_stream
-                && let Some(failure) = respond::wrong(&begun, outgoing.api, &outgoing.names)
-            {
-                recorder.first_byte();
-                return broken(Err(failure), &mut recorder);
+            if !begun.is_stream {
+                let streamed =
+                    respond::stream_whole(begun, recorder, outgoing.api, &outgoing.names, reply, deadline).await;
+                return streamed.or_else(|(failure, mut recorder)| broken(Err(failure), &mut recorder));
             }
             return Ok(respond::translate(begun, recorder, outgoing.api, &outgoing.names, reply, deadline));
         }
@@ -268,6 +267,10 @@ impl<'t> Target<'t> {
 /// An answer that broke is the provider's fault, and another target's chance.
 fn broken(collected: Result<Response, Failure>, recorder: &mut Recorder) -> Result<Response, Box<Failed>> {
     collected.map_err(|failure| {
+        if failure.blame == Blame::Router {
+            recorder.refused("router".to_owned());
+            return Box::new(Failed { failure, try_next: false, asked: None });
+        }
         recorder.failed(Fault { what: "broke off".to_owned(), ..Fault::default() });
         Box::new(Failed { failure, try_next: true, asked: None })
     })
@@ -280,12 +283,6 @@ struct Failed {
     try_next: bool,
     /// How long the provider asks to be left alone.
     asked: Option<Duration>,
-}
-
-fn asked_rest(refusal: &Refusal, now: i64) -> Option<Duration> {
-    let body = refusal.body.as_deref().unwrap_or_default();
-    let seconds = retry::after(headers::text(&refusal.headers, "retry-after"), body, now)?;
-    Some(Duration::from_secs(seconds))
 }
 
 /// The id of an answer that the router writes: not in the form of Anthropic's own, which a client may refer to later.
@@ -305,14 +302,20 @@ fn refused(refusal: Refusal, upstream: Api, client: Client, now: i64) -> Failure
     let own = refusal.body.filter(|body| upstream::fits(upstream, client, body));
     let mut failure = match &refusal.overflow {
         Some(overflow) if own.is_none() => Failure::too_long(Blame::Upstream, overflow, client),
+        _ if refusal.by_router => Failure::new(Blame::Router, refusal.status, refusal.message),
         _ => Failure::new(Blame::Upstream, refusal.status, refusal.message),
     };
+    let after = after.or(refusal.by_router.then_some(1));
     failure.is_too_long = refusal.overflow.is_some();
     failure.refused = refusal.refused;
     failure.body = own;
     failure.headers = headers::kept(&refusal.headers);
+    failure.headers.retain(|(name, value)| match name.as_str() {
+        "retry-after" => false,
+        "retry-after-ms" => value.parse::<u64>().is_ok_and(|ms| ms <= retry::SECONDS_MAX * 1_000),
+        _ => true,
+    });
     if let Some(seconds) = after {
-        failure.headers.retain(|(name, _)| name != "retry-after");
         failure.headers.push(("retry-after".to_owned(), seconds.to_string()));
     }
     failure

@@ -63,16 +63,32 @@ pub struct Cache {
     compress: bool,
     /// What encrypts what leaves this process.
     seal: Option<Seal>,
-    under_way: Arc<Mutex<HashMap<Key, watch::Receiver<()>>>>,
+    under_way: Arc<Mutex<HashMap<Key, watch::Receiver<Option<Verdict>>>>>,
 }
 
 /// Whoever finds out an answer that others wait for, until it is dropped.
 #[derive(Debug)]
 pub struct Leader {
     key: Key,
-    under_way: Arc<Mutex<HashMap<Key, watch::Receiver<()>>>>,
+    under_way: Arc<Mutex<HashMap<Key, watch::Receiver<Option<Verdict>>>>>,
     /// Dropped with this, which is what the others hear.
-    _sender: watch::Sender<()>,
+    sender: watch::Sender<Option<Verdict>>,
+}
+
+/// What those who wait are told besides that the leader is gone.
+#[derive(Debug, Clone)]
+pub enum Verdict {
+    /// Its call failed: this is how, as whoever leads knows it.
+    Failed(Arc<dyn std::any::Any + Send + Sync>),
+    /// Its response is not kept: each asks for itself.
+    NotKept,
+}
+
+impl Leader {
+    /// Tells those who wait now how it ended, and no longer leads.
+    pub fn end(self, verdict: Verdict) {
+        let _ = self.sender.send(Some(verdict));
+    }
 }
 
 impl Drop for Leader {
@@ -87,7 +103,7 @@ pub enum Flight {
     /// Nobody does yet: it is yours.
     Lead(Leader),
     /// Somebody does: wait for it.
-    Wait(watch::Receiver<()>),
+    Wait(watch::Receiver<Option<Verdict>>),
 }
 
 impl Cache {
@@ -150,9 +166,9 @@ impl Cache {
         if let Some(waiting) = all.get(key) {
             return Flight::Wait(waiting.clone());
         }
-        let (sender, receiver) = watch::channel(());
+        let (sender, receiver) = watch::channel(None);
         all.insert(*key, receiver);
-        Flight::Lead(Leader { key: *key, under_way: Arc::clone(&self.under_way), _sender: sender })
+        Flight::Lead(Leader { key: *key, under_way: Arc::clone(&self.under_way), sender })
     }
 }
 

@@ -8,6 +8,7 @@ use redis::{AsyncConnectionConfig, Client};
 
 use crate::state::cache::{Key, name};
 use crate::state::clock::Clock;
+use crate::state::store::redis::trouble;
 
 /// How long an answer is waited for.
 const TIMEOUT: Duration = Duration::from_millis(250);
@@ -61,8 +62,8 @@ impl Redis {
                 self.with(|state| state.connection = Some(connection.clone()));
                 Some(connection)
             }
-            Err(_) => {
-                self.failed("it cannot be reached");
+            Err(error) => {
+                self.failed(&trouble(&error, "cache.connection"));
                 None
             }
         }
@@ -80,8 +81,8 @@ impl Redis {
             .arg(format!("{}{}", self.prefix, name(key)))
             .query_async::<Option<Vec<u8>>>(&mut connection)
             .await;
-        found.unwrap_or_else(|_| {
-            self.failed("it does not answer");
+        found.unwrap_or_else(|error| {
+            self.failed(&trouble(&error, "cache.connection"));
             None
         })
     }

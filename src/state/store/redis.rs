@@ -126,8 +126,7 @@ impl Redis {
         spawn(Box::pin(store.clone().write(receiver)));
         spawn(Box::pin(store.clone().live()));
         spawn(Box::pin(store.clone().listen()));
-        let problem =
-            connected.err().map(|error| format!("store: Redis cannot be reached: {}; it is tried on", said(&error)));
+        let problem = connected.err().map(|error| format!("store: {}; it is tried on", trouble(&error, "store.url")));
         Ok((store, problem))
     }
 
@@ -556,6 +555,30 @@ fn millis(time: Duration) -> u64 {
 }
 
 /// What is wrong, without the address.
+/// Returns why a connection to Redis cannot be used, in words that say what to correct. No word of the address is in it.
+pub(in crate::state) fn trouble(error: &RedisError, setting: &str) -> String {
+    let cause = error.to_string();
+    let has = |words: &[&str]| words.iter().any(|word| cause.contains(word));
+    match (error.kind(), error.code()) {
+        (_, Some("NOAUTH")) => format!("Redis wants a password, and `{setting}` has none"),
+        (ErrorKind::AuthenticationFailed, _) | (_, Some("WRONGPASS")) => {
+            format!("Redis refused the password of `{setting}`")
+        }
+        (_, Some("NOPERM")) => format!("Redis does not permit the user of `{setting}` what is needed"),
+        _ if has(&["DB index", "database"]) => format!("Redis has no database with the number in `{setting}`"),
+        (ErrorKind::Parse, _) => format!("the server of `{setting}` does not speak the protocol of Redis"),
+        _ if has(&["certificate", "UnknownIssuer"]) => {
+            format!("the certificate of the server of `{setting}` is not accepted")
+        }
+        (ErrorKind::Io, _) if !error.is_connection_refusal() && !error.is_timeout() => {
+            format!(
+                "the connection to the server of `{setting}` failed: check its address, and that `rediss://` stands for a server with TLS, `redis://` for one without"
+            )
+        }
+        _ => format!("Redis cannot be reached: {}", said(error)),
+    }
+}
+
 fn said(error: &RedisError) -> String {
     match error.kind() {
         ErrorKind::InvalidClientConfig => "it is not an address of Redis".to_owned(),

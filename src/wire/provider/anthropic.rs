@@ -265,7 +265,7 @@ pub fn decode_whole(body: &[u8]) -> Vec<Event> {
     let Ok(value) = serde_json::from_slice::<Value>(body) else {
         return vec![broken("the upstream's answer is not JSON")];
     };
-    if value["type"] == "error" {
+    if value["type"] == "error" || !value["error"].is_null() {
         return vec![error_event(&value)];
     }
     let mut usage = Usage::default();
@@ -305,7 +305,11 @@ pub fn decode_whole(body: &[u8]) -> Vec<Event> {
 fn error_event(value: &Value) -> Event {
     Event::Error {
         kind: value["error"]["type"].as_str().unwrap_or("api_error").to_owned(),
-        message: value["error"]["message"].as_str().unwrap_or("the upstream failed").to_owned(),
+        message: value["error"]["message"]
+            .as_str()
+            .or_else(|| value["error"].as_str())
+            .unwrap_or("the upstream failed")
+            .to_owned(),
     }
 }
 

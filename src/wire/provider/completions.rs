@@ -274,13 +274,21 @@ pub(super) struct Answers {
     weaver: Weaver,
     details: Vec<Value>,
     finish: Option<String>,
+    /// Something was said: text, thinking, or a tool call.
+    has_content: bool,
     usage: Usage,
 }
 
 impl Answers {
     /// For one answer; `names` are those that the request shortened.
     pub(super) fn new(names: Names) -> Self {
-        Self { weaver: Weaver::new(names), details: Vec::new(), finish: None, usage: Usage::default() }
+        Self {
+            weaver: Weaver::new(names),
+            details: Vec::new(),
+            finish: None,
+            has_content: false,
+            usage: Usage::default(),
+        }
     }
 
     fn said(&mut self, value: &Value, events: &mut Vec<Event>) {
@@ -301,6 +309,7 @@ impl Answers {
         let thinking =
             [&delta["reasoning_content"], &delta["reasoning"]].into_iter().map(texts_of).find(|text| !text.is_empty());
         if let Some(text) = thinking {
+            self.has_content = true;
             self.weaver.text(Plain::Thinking, &text, events);
         }
         if let Some(pieces) = delta["reasoning_details"].as_array() {
@@ -308,6 +317,7 @@ impl Answers {
         }
         for text in [texts_of(&delta["content"]), texts_of(&delta["refusal"])] {
             if !text.is_empty() {
+                self.has_content = true;
                 self.sign(events);
                 self.weaver.text(Plain::Text, &text, events);
             }
@@ -344,7 +354,11 @@ impl Answers {
         let stop = match self.finish.as_deref() {
             Some(reason) => stop_of(reason, has_tools),
             None if has_tools => Some(Stop::ToolUse),
-            None => Some(Stop::EndTurn),
+            None if self.has_content => Some(Stop::EndTurn),
+            None => {
+                self.weaver.fail("api_error", "the upstream's stream ended before it said anything", events);
+                return;
+            }
         };
         self.sign(events);
         match stop {
