@@ -145,7 +145,9 @@ fn what_is_gone_empty_or_broken_leaves_the_old_and_says_so() {
         std::fs::remove_file(folder.0.join("my.route")).unwrap();
         std::fs::create_dir(folder.0.join("my.route")).unwrap();
     };
-    let faults: [(&str, &dyn Fn(&Folder)); 9] = [
+    type Fault<'f> = (&'f str, &'f dyn Fn(&Folder));
+    let faults: [Fault<'_>; 10] = [
+        ("router.json: it is empty", &text("router.json", "{ /* soon */ }")),
         ("router.json", &gone("router.json")),
         ("router.json: it is empty", &text("router.json", " \n")),
         ("router.json", &text("router.json", "{\"security\": {")),
@@ -183,6 +185,34 @@ fn what_is_gone_empty_or_broken_leaves_the_old_and_says_so() {
         router.folder.file("my.route", format!("use \"part.route\"\n{}", rules(1)));
         wait_for(&router, "it is mended", ok_after(&before));
     }
+}
+
+#[test]
+fn a_key_file_that_is_gone_or_a_pipe_leaves_the_old() {
+    let mut encrypted: Value = serde_json::from_str(&configuration(0)).unwrap();
+    encrypted["security"]["encryption"] = json!({"keyFile": "key"});
+    encrypted["record"] = json!({"path": "a.jsonl"});
+    let folder = Folder::new();
+    folder.file("router.json", encrypted.to_string());
+    folder.file("my.route", rules(0));
+    let router = Router::start_in(folder, &["--rules", "my.route"], &[]);
+    let key = router.folder.0.join("key");
+    let kept = std::fs::read(&key).unwrap();
+    std::fs::remove_file(&key).unwrap();
+    encrypted["record"] = json!({"path": "b.jsonl"});
+    rename(&router.folder, "router.json", &encrypted.to_string());
+    wait_for(&router, "the key file is gone", failed);
+    assert!(!key.exists(), "no reload makes a key");
+    assert!(Command::new("mkfifo").arg(&key).status().unwrap().success());
+    signal(&router, "-HUP");
+    wait_for(&router, "a pipe", |health| {
+        health["reload"]["problem"].as_str().is_some_and(|why| why.contains("regular file"))
+    });
+    let before = detailed(&router);
+    std::fs::remove_file(&key).unwrap();
+    router.folder.file("key", kept);
+    wait_for(&router, "it is mended", ok_after(&before));
+    assert_eq!((status(&router, &[]), status(&router, &[KEY])), (401, 200));
 }
 
 #[test]

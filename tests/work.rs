@@ -16,6 +16,7 @@ use serde_json::json;
 
 use crate::support::generate::Random;
 use crate::support::router::Router;
+use crate::traps::project;
 
 /// The most that scans may look at, for each byte of a text.
 const STEPS_PER_BYTE: usize = 6;
@@ -95,7 +96,7 @@ fn what_agents_inject_is_what_its_definition_says() {
 
 /// What `/health/detailed` says of computations.
 fn computing(router: &Router) -> u64 {
-    router.connect().request("GET", "/health/detailed", &[], "").json()["requests"]["computing"].as_u64().unwrap()
+    router.connect().request("GET", "/health/detailed", &[], "").json()["computing"].as_u64().unwrap()
 }
 
 #[test]
@@ -146,4 +147,43 @@ fn nothing_is_read_or_counted_once_nobody_waits() {
     let gone = Request::new(&call, &counter).watching(Weak::new());
     // What frames a message is known without reading it.
     assert_eq!(read(gone), (0, [0, 0], 0, 4));
+}
+
+/// Content within content, as deep as `n`, in the ways that parsers do not limit by themselves.
+fn nested(n: usize) -> [String; 2] {
+    let ends = [
+        ("{\"content\":[", "],\"type\":\"tool_result\"}"),
+        ("{\"type\":\"document\",\"source\":{\"type\":\"content\",\"content\":[", "]}}"),
+    ];
+    ends.map(|(open, close)| {
+        let block = format!("{}{{\"type\":\"text\",\"text\":\"x\"}}{}", open.repeat(n), close.repeat(n));
+        format!("{{\"model\":\"echo-1\",\"max_tokens\":5,\"messages\":[{{\"role\":\"user\",\"content\":[{block}]}}]}}")
+    })
+}
+
+#[test]
+fn content_within_content_ends_no_process() {
+    let router = Router::start(r#"{"models": {"echo-1": {"provider": "echo"}}}"#, "default { route \"echo-1\" }");
+    for depth in [3, 8, 20, 300, 3_000, 100_000] {
+        for body in nested(depth) {
+            for path in ["/v1/messages", "/v1/messages/count_tokens", "/api/explain"] {
+                let status = router.post(path, &body).status;
+                assert!(matches!(status, 200 | 400), "{depth} {path}: {status}");
+            }
+        }
+    }
+}
+
+#[test]
+fn references_of_a_schema_are_written_out_within_bounds() {
+    let properties: serde_json::Map<String, serde_json::Value> =
+        (0..10_000).map(|n| (format!("p{n}"), json!({"$ref": "#/$defs/long"}))).collect();
+    for long in [
+        json!({"type": "string", "description": "x".repeat(20_000)}),
+        json!({"type": "string", "enum": vec!["x".repeat(100); 200]}),
+    ] {
+        let schema = json!({"type": "object", "properties": properties, "$defs": {"long": long}});
+        let size = project(&schema).to_string().len();
+        assert!(size < 16_000_000, "{size}");
+    }
 }

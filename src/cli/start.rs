@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 
@@ -46,7 +47,8 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
     }
     let sources = Sources::find(shared.config.clone(), shared.rules.as_deref(), environment)?;
     let mut files = Vec::new();
-    let (active, warnings, has_empty) = load(&sources, arguments, environment, true, &mut files)?;
+    let began = Duration::from_millis(u64::try_from(Clock::of_system(None).unix_ms()).unwrap_or(0));
+    let (active, warnings, has_empty) = load(&sources, arguments, environment, None, &mut files)?;
     outside::know(active.secrets());
     let folder = state_folder(environment).ok().filter(|folder| folder.is_dir());
     let tightened = folder.map_or(Ok(()), |folder| private::tighten_all(&folder));
@@ -95,14 +97,14 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared, environment: &Environm
         let said = Said(running.write(&of_run));
         let problems: String = problems.iter().map(|problem| format!("warning: {problem}\n")).collect();
         let load = move |touched: &mut Vec<PathBuf>| {
-            let loaded = load(&again.0, &again.1, &again.2, has_empty, touched);
+            let loaded = load(&again.0, &again.1, &again.2, Some(has_empty), touched);
             let (active, warnings, _) = loaded.map_err(|problem| problem.0)?;
             // As at the start: whoever reaches the router must not get in because a file changed.
             active.configuration.check_reach(&host).map_err(|problem| problem.0)?;
             warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
             Ok(active)
         };
-        tasks.spawn_idle(reload::watch(app.clone(), Arc::new(load), files));
+        tasks.spawn_idle(reload::watch(app.clone(), Arc::new(load), files, began));
         out.print(&format!("listening on http://{address}\n{problems}{banner}"));
         serve(app, listener, stop).await;
         drop(said);
@@ -151,12 +153,11 @@ fn load(
     sources: &Sources,
     arguments: &Arguments,
     environment: &Environment,
-    may_be_empty: bool,
+    served: Option<bool>,
     touched: &mut Vec<PathBuf>,
 ) -> Result<(Active, Vec<String>, bool), Problem> {
     let narrow = |configuration: &mut Configuration| only(configuration, &arguments.models);
-    let Loaded { configuration, plan, warnings, has_empty } =
-        sources.load(environment, may_be_empty, narrow, touched)?;
+    let Loaded { configuration, plan, warnings, has_empty } = sources.load(environment, served, narrow, touched)?;
     let dry_run = arguments.dry_run || configuration.is_without_keys();
     Ok((Active::new(configuration, plan, dry_run), warnings, has_empty))
 }

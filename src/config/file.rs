@@ -513,6 +513,12 @@ pub fn parse(text: &str, name: &str) -> Result<File, Problem> {
     read(text, name)
 }
 
+/// Whether a file says nothing at all; `name` says whether it is TOML.
+pub fn is_empty(text: &str, name: &str) -> bool {
+    text.trim().is_empty()
+        || read::<BTreeMap<String, serde_json::Value>>(text, name).is_ok_and(|members| members.is_empty())
+}
+
 /// The JSON of a file, whatever it says.
 pub fn value(path: &Path) -> Result<serde_json::Value, Problem> {
     let name = path.display().to_string();

@@ -51,24 +51,33 @@ impl Sources {
         Ok(Self { configuration: find::configuration(configuration, environment)?, rules })
     }
 
-    /// Reads and compiles everything. `may_be_empty` says whether a rule file without a rule in it is one that its user
-    /// left empty, and not one that an editor is about to write. `change` may narrow the configuration before the rules are compiled. The paths of
+    /// Reads and compiles everything. `served` is what [`Loaded::has_empty`] said when it was read before, `None` at the
+    /// start: what says nothing then is about to be written by an editor, and a key file is not made anew. `change` may narrow the configuration before the rules are compiled. The paths of
     /// all files that were looked for are added to `touched`, also where reading fails.
     pub fn load(
         &self,
         environment: &Environment,
-        may_be_empty: bool,
+        served: Option<bool>,
         change: impl FnOnce(&mut Configuration) -> Result<(), Problem>,
         touched: &mut Vec<PathBuf>,
     ) -> Result<Loaded, Problem> {
         touched.extend(self.configuration.clone());
         touched.extend(self.rules.clone());
         let mut configuration = match &self.configuration {
-            Some(path) => Configuration::of_text(&text_of(path, file::BYTES_MAX)?, path, environment)?,
+            Some(path) => {
+                let text = text_of(path, file::BYTES_MAX)?;
+                if served.is_some() && file::is_empty(&text, &path.display().to_string()) {
+                    return Err(Problem(format!("{}: it is empty", path.display())));
+                }
+                Configuration::of_text(&text, path, environment)?
+            }
             None => Configuration::load(None, environment)?,
         };
         if let Some(service::Encryption { key: service::MasterKey::File(path), .. }) = &configuration.encryption {
             touched.push(path.clone());
+            if served.is_some() {
+                check_regular(path)?;
+            }
         }
         configuration.can_serve()?;
         change(&mut configuration)?;
@@ -76,7 +85,7 @@ impl Sources {
         touched.extend(files.iter().filter(|path| !touched.contains(path)).cloned().collect::<Vec<_>>());
         let (plan, warnings, empty) = compile(&files, &configuration, touched)?;
         match empty {
-            Some(path) if !may_be_empty => Err(Problem(format!("{}: there is no rule in it", path.display()))),
+            Some(path) if served == Some(false) => Err(Problem(format!("{}: there is no rule in it", path.display()))),
             empty => Ok(Loaded { configuration, plan, warnings, has_empty: empty.is_some() }),
         }
     }
@@ -142,7 +151,7 @@ fn check_regular(path: &Path) -> Result<(), Problem> {
     if data.is_file() { Ok(()) } else { Err(Problem(format!("{}: it is not a regular file", path.display()))) }
 }
 
-/// Returns the text of a regular file that is not empty.
+/// Returns the text of a regular file.
 fn text_of(path: &Path, bytes_max: usize) -> Result<String, Problem> {
     check_regular(path)?;
     let wrong = |why: String| Problem(format!("{}: {why}", path.display()));
@@ -150,5 +159,5 @@ fn text_of(path: &Path, bytes_max: usize) -> Result<String, Problem> {
     let mut text = String::new();
     let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
     opened.take(limit).read_to_string(&mut text).map_err(|error| wrong(error.to_string()))?;
-    if text.trim().is_empty() { Err(wrong("it is empty".to_owned())) } else { Ok(text) }
+    Ok(text)
 }

@@ -2,7 +2,7 @@
 //! their end when the router stops.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::proxy::silent::Silent;
 use crate::proxy::{file_limit, http2};
+use crate::state::clock::Clock;
 
 /// How long requests under way are waited for when the router stops.
 pub const DRAIN: Duration = Duration::from_secs(30);
@@ -58,6 +59,7 @@ pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
     places: Places,
+    clock: Clock,
     stop: impl Future<Output = ()>,
     cut: CancellationToken,
     spawn: impl Fn(std::pin::Pin<Box<dyn Future<Output = ()> + Send>>),
@@ -84,13 +86,13 @@ pub(super) async fn serve(
             Ok((stream, _)) => stream,
             Err(error) if is_of_client(&error) => continue,
             Err(error) => {
-                closed.count(&format!("a connection cannot be accepted: {error}"));
+                closed.count(&format!("a connection cannot be accepted: {error}"), clock.instant());
                 tokio::time::sleep(REST).await;
                 continue;
             }
         };
         let Some(permit) = place(&connections, &listening.silent).await else {
-            closed.count(&format!("{most} connections are open: new ones are closed at once"));
+            closed.count(&format!("{most} connections are open: new ones are closed at once"), clock.instant());
             continue;
         };
         // Without it each event of a stream may wait 40 ms for the acknowledgement of the one before.
@@ -168,16 +170,17 @@ async fn is_http2(stream: &TcpStream) -> std::io::Result<bool> {
 #[derive(Default)]
 struct Shed {
     n: u64,
-    logged: Option<Instant>,
+    /// By the clock of the process.
+    logged: Option<Duration>,
 }
 
 impl Shed {
     /// Counts one, and logs why at most once a minute.
-    fn count(&mut self, why: &str) {
+    fn count(&mut self, why: &str, now: Duration) {
         self.n += 1;
-        if self.logged.is_none_or(|logged| logged.elapsed() >= LOG_EVERY) {
+        if self.logged.is_none_or(|logged| now.saturating_sub(logged) >= LOG_EVERY) {
             tracing::warn!(connections = self.n, "{why}");
-            *self = Self { n: 0, logged: Some(Instant::now()) };
+            *self = Self { n: 0, logged: Some(now) };
         }
     }
 }

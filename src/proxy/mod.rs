@@ -453,7 +453,7 @@ pub async fn serve(app: App, listener: TcpListener, stop: impl Future<Output = (
     let connections = tasks.clone();
     let spawn = |connection: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| connections.spawn_idle(connection);
     let cut = shared.cut.clone();
-    listen::serve(listener, router(app), places, stop, cut, spawn).await;
+    listen::serve(listener, router(app), places, shared.clock.clone(), stop, cut, spawn).await;
     tasks.finish(FINISH).await;
     if tokio::time::timeout(FINISH, shared.store.close()).await.is_err() {
         tracing::warn!("the store could not be closed within {} s", FINISH.as_secs());

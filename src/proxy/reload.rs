@@ -73,9 +73,11 @@ impl Watched {
         self.stamps.iter().zip(&now.stamps).any(|(before, now)| before.is_some() && now.is_none())
     }
 
-    /// Whether a file changed so lately, by the system's clock, that another change may have left the same stamp.
-    fn is_young(&self, now: Duration) -> bool {
-        self.stamps.iter().flatten().any(|stamp| now.saturating_sub(stamp.modified) < YOUNG)
+    /// Whether a file changed since a moment of the system's clock, or so shortly before it that another change may have
+    /// left the same stamp. Files from the future are no younger than others.
+    fn changed_since(&self, moment: Duration, now: Duration) -> bool {
+        let (from, to) = (moment.saturating_sub(YOUNG), now.saturating_add(YOUNG));
+        self.stamps.iter().flatten().any(|stamp| stamp.modified >= from && stamp.modified <= to)
     }
 }
 
@@ -137,11 +139,12 @@ impl Report {
 /// Reads everything; the paths that were looked for are added, also where reading fails.
 pub type Load = dyn Fn(&mut Vec<PathBuf>) -> Result<Active, String> + Send + Sync;
 
-/// Watches some files, and serves what `load` returns when one of them changes.
-pub async fn watch(app: App, load: std::sync::Arc<Load>, files: Vec<PathBuf>) {
+/// Watches some files, and serves what `load` returns when one of them changes. `began` is when they began to be read, by
+/// the system's clock.
+pub async fn watch(app: App, load: std::sync::Arc<Load>, files: Vec<PathBuf>, began: Duration) {
     let mut asked = Asked::new();
     let mut watched = Watched::new(files);
-    let (mut gone, mut is_young) = (0, watched.is_young(now(&app)));
+    let (mut gone, mut is_young) = (0, watched.changed_since(began, now(&app)));
     loop {
         let is_asked = tokio::select! {
             () = tokio::time::sleep(EVERY) => false,
@@ -167,7 +170,7 @@ pub async fn watch(app: App, load: std::sync::Arc<Load>, files: Vec<PathBuf>) {
             tracing::error!("reading the files again failed; they are read again when the router restarts");
             return;
         };
-        is_young = current.is_young(now(&app));
+        is_young = current.changed_since(now(&app), now(&app));
         watched = current;
     }
 }

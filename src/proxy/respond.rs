@@ -61,8 +61,8 @@ async fn next_of(rest: &mut reqwest::Response, deadline: tokio::time::Instant, c
     };
     match waited {
         Err(_) => Next::Silence,
-        Ok(Err(_)) => Next::Broken("it took too long".to_owned()),
-        Ok(Ok(Err(error))) => Next::Broken(reason(&error)),
+        Ok(Err(_)) => Next::Broken("the upstream broke off: it took too long".to_owned()),
+        Ok(Ok(Err(error))) => Next::Broken(format!("the upstream broke off: {}", reason(&error))),
         Ok(Ok(Ok(Some(bytes)))) => Next::Bytes(bytes),
         Ok(Ok(Ok(None))) => Next::End,
     }
@@ -339,7 +339,7 @@ impl Passing {
             .rev()
             .find_map(|event| if let Event::Error { message, .. } = event { Some(message) } else { None });
         let Some(message) = message else { return rest };
-        let message = why.map_or_else(|| message.clone(), |why| format!("the upstream broke off: {why}"));
+        let message = why.unwrap_or(message).to_owned();
         tracing::warn!("{message}");
         let body = reply::stream_error(self.client, &outside::hide(&message));
         Some(Bytes::from(body))
@@ -546,7 +546,7 @@ impl Translating {
     }
 
     fn broke(&mut self, why: &str) {
-        let error = Event::Error { kind: "api_error".to_owned(), message: format!("the upstream broke off: {why}") };
+        let error = Event::Error { kind: "api_error".to_owned(), message: why.to_owned() };
         self.writing.write(&[error]);
         self.writing.over = true;
     }

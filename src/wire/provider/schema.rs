@@ -26,6 +26,8 @@ const TEXT_FORMATS: &[&str] = &["enum", "date-time"];
 /// How many parts the schemas of a request may get by writing out what they refer to: what refers to itself would have no
 /// end, and what refers twice to what refers twice is soon larger than all memory.
 pub const WRITTEN_OUT_MAX: usize = 100_000;
+/// Texts count as one more part for each of so many bytes.
+const PART_BYTES: usize = 64;
 /// How deep it may be.
 const DEPTH_MAX: usize = 32;
 
@@ -51,7 +53,8 @@ impl<'s> Projection<'s> {
     fn of(&mut self, schema: &'s Value, depth: usize) -> Value {
         let Value::Object(map) = schema else { return json!({}) };
         if !self.open.is_empty() {
-            *self.left = self.left.saturating_sub(1);
+            let bytes: usize = map.values().map(text_bytes).sum();
+            *self.left = self.left.saturating_sub(1 + bytes / PART_BYTES);
         }
         if depth > DEPTH_MAX {
             return json!({"type": "object"});
@@ -176,6 +179,15 @@ fn type_of(map: &Map<String, Value>, made: &mut Map<String, Value>) {
             }
         }
         _ => {}
+    }
+}
+
+/// The bytes of the texts that a member copies: a description, a default, the values of an enumeration.
+fn text_bytes(member: &Value) -> usize {
+    match member {
+        Value::String(text) => text.len(),
+        Value::Array(values) => values.iter().map(|value| value.as_str().map_or(0, str::len)).sum(),
+        _ => 0,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Anthropic Messages requests to chats.
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -286,6 +287,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let _level = Level::enter().map_err(Error::custom)?;
                 let mut blocks = Vec::new();
                 while let Some(OneBlock(block, is_cached)) = list.next_element()? {
                     blocks.push((block, is_cached));
@@ -294,6 +296,35 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
             }
         }
         deserializer.deserialize_any(Blocks)
+    }
+}
+
+/// The most levels of content within content: a document in the result of a tool in a message is three.
+const LEVELS_MAX: u8 = 8;
+
+thread_local! {
+    /// How many levels deep the content is that is read now.
+    static LEVEL: Cell<u8> = const { Cell::new(0) };
+}
+
+/// A level of content, until it is dropped. What was captured is read by a parser of its own, which begins to count anew,
+/// so that parsers cannot limit this by themselves.
+struct Level;
+
+impl Level {
+    fn enter() -> Result<Self, String> {
+        let level = LEVEL.get();
+        if level >= LEVELS_MAX {
+            return Err(format!("content is nested more than {LEVELS_MAX} levels deep"));
+        }
+        LEVEL.set(level + 1);
+        Ok(Self)
+    }
+}
+
+impl Drop for Level {
+    fn drop(&mut self) {
+        LEVEL.set(LEVEL.get().saturating_sub(1));
     }
 }
 
