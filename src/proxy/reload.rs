@@ -112,11 +112,6 @@ impl Report {
         }
     }
 
-    /// What is wrong with the files as they are now; `None` where they serve.
-    pub(super) fn problem(&self) -> Option<String> {
-        self.state().problem
-    }
-
     /// As `/health/detailed` shows it.
     pub(super) fn json(&self) -> Value {
         let state = self.state();

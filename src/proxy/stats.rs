@@ -210,7 +210,7 @@ fn percentiles(mut values: Vec<u64>) -> Value {
 pub(super) async fn detailed(State(app): State<App>, headers: HeaderMap) -> Response {
     told(&app, &headers, async |active| {
         let (at_work, waiting) = app.gate().load();
-        let down = app.store.down();
+        let (down, reload) = (app.store.down(), app.reload.json());
         let providers: Map<String, Value> = active
             .configuration
             .providers
@@ -219,14 +219,14 @@ pub(super) async fn detailed(State(app): State<App>, headers: HeaderMap) -> Resp
             .map(|provider| (provider.name.clone(), health(&app, &provider.name)))
             .collect();
         Ok(json!({
-            "status": if down.is_some() || app.reload.problem().is_some() { "degraded" } else { "ok" },
+            "status": if down.is_some() || !reload["problem"].is_null() { "degraded" } else { "ok" },
             "version": env!("CARGO_PKG_VERSION"),
             "uptime_s": app.clock.instant().as_secs(),
             "rules": active.plan.program.rules.len(),
             "requests": {"under_way": at_work, "waiting": waiting},
             "computing": app.computing.count(),
             "store": {"type": app.store.name(), "problem": down},
-            "reload": app.reload.json(),
+            "reload": reload,
             "providers": providers,
             "budgets": budgets(&app, active).await,
         }))
