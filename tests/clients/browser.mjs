@@ -5,11 +5,13 @@ import { createServer } from "node:http";
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve as absolute } from "node:path";
 import { pathToFileURL } from "node:url";
 import assert from "node:assert";
 
-const [router, playwright, executablePath] = process.argv.slice(2);
+const [routerPath, playwright, executablePath] = process.argv.slice(2);
+// It is started in a folder of its own.
+const router = absolute(routerPath);
 const { chromium } = await import(pathToFileURL(join(playwright, "node_modules/playwright-core/index.mjs")));
 
 const pages = createServer((request, response) => {
