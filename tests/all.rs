@@ -34,6 +34,7 @@ mod sealed;
 mod secrets;
 mod sections;
 mod service;
+mod shared;
 mod support;
 mod tokens;
 mod traffic;
